@@ -1,0 +1,1 @@
+"""Shipmark turns a trained model into a container that can be proved, and serves it."""

@@ -1,0 +1,1 @@
+"""Lock -> Index of images, without a container daemon."""

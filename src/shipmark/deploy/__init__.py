@@ -1,0 +1,1 @@
+"""What should run and what does: Deployment and Status. Pure."""

@@ -1,0 +1,1 @@
+"""Package -> Lock: everything that determines the bytes of an image."""

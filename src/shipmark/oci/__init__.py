@@ -1,0 +1,1 @@
+"""OCI images as data: descriptors, configs, manifests, indexes, layers, layouts. Pure."""

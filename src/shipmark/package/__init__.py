@@ -1,0 +1,1 @@
+"""A directory, file or zip -> Package. Nothing of it is executed."""

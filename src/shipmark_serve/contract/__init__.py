@@ -1,0 +1,1 @@
+"""What the build side and the server must agree on. Pure."""

@@ -1,0 +1,67 @@
+"""The errors that both sides of the contract share."""
+
+from typing import ClassVar
+
+
+class ShipmarkError(Exception):
+    """The root of all errors raised on purpose.
+
+    Args:
+        message: What was tried, what happened, and where.
+        hint: What to do next; one sentence, or empty.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class MissingExtra(ShipmarkError):
+    """An optional library is not installed."""
+
+    code = "missing-extra"
+
+
+class ServeError(ShipmarkError):
+    """The server cannot load the model or answer a request."""
+
+    code = "serve"
+
+
+class LoadFailed(ServeError):
+    """The model could not be loaded, or its golden records failed."""
+
+    code = "load-failed"
+
+
+class InvalidInput(ServeError):
+    """The request is not what the model's schema asks for; the message gives the place."""
+
+    code = "invalid-input"
+
+
+class PredictFailed(ServeError):
+    """The model raised, or answered something its schema does not allow."""
+
+    code = "predict-failed"
+
+
+class Overloaded(ServeError):
+    """The queue is full; try again later."""
+
+    code = "overloaded"
+
+
+class DeadlineExceeded(ServeError):
+    """The answer did not come in time."""
+
+    code = "deadline-exceeded"
+
+
+class NotReady(ServeError):
+    """The model is loading, or the server is draining."""
+
+    code = "not-ready"

@@ -1,0 +1,1 @@
+"""Files -> predictor, one module per runtime."""
