@@ -19,10 +19,14 @@ A message says what was tried, what happened and where; the hint says what to do
 A class exists only where a caller would act differently.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 from shipmark_serve.contract.errors import MissingExtra, ServeError, ShipmarkError
 
 __all__ = [
     "BuildError",
+    "Complaint",
     "DeployError",
     "DigestMismatch",
     "DownloadFailed",
@@ -39,10 +43,51 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong with a package, or unwise.
+
+    `place` is a file with its line or key (`model.py:12`, `shipmark.toml:3 [serve] workers`),
+    `message` says what was found and what was expected, `mend` what to do.
+    """
+
+    place: str
+    message: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
 class PackageError(ShipmarkError):
-    """The package is not right; its author can mend it."""
+    """The package is not right; its author can mend it.
+
+    Args:
+        message: What was tried, what happened, and where.
+        hint: What to do next.
+        complaints: Everything that one pass found; empty for a single plain message.
+    """
 
     code = "package"
+
+    def __init__(
+        self, message: str, *, hint: str = "", complaints: tuple[Complaint, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.complaints = complaints
+
+    @classmethod
+    def of(cls, origin: str, complaints: tuple[Complaint, ...]) -> Self:
+        """Make one error of all `complaints` about the package that the user calls `origin`."""
+        if len(complaints) == 1:
+            only = complaints[0]
+            return cls(f"{origin}: {only}", hint=only.mend, complaints=complaints)
+        lines = [f"{origin}: {len(complaints)} things to mend"]
+        for each in complaints:
+            lines.append(f"  {each}")
+            if each.mend:
+                lines.append(f"    -> {each.mend}")
+        return cls("\n".join(lines), complaints=complaints)
 
 
 class LockError(ShipmarkError):

@@ -42,10 +42,11 @@ class Compressor(Record, frozen=True, kw_only=True):
 
 
 class PlatformLock(Record, frozen=True, kw_only=True):
-    """What is locked for one platform, such as `linux/amd64`."""
+    """What is locked for one platform, such as `linux/amd64`; both sorted by name."""
 
     debs: tuple[Deb, ...]
     wheels: tuple[Wheel, ...]
+    """Without the server's, which is the same for every platform."""
 
 
 class Expected(Record, frozen=True, kw_only=True):

@@ -3,6 +3,9 @@
 from shipmark.digest import Digest
 from shipmark_serve.contract.records import ForeignRecord
 
+RESOURCE_LABEL = "dev.shipmark.resources."
+"""Labels with what a replica of the image may use: `...cpus`, `...memory`, `...gpus`."""
+
 
 class RunConfig(ForeignRecord, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
     """How a container of the image starts."""

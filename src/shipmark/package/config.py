@@ -1,5 +1,9 @@
 """`shipmark.toml`: every key, its type and its default."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from shipmark_serve.contract.model import ServeSettings
 from shipmark_serve.contract.records import Record
 
@@ -43,9 +47,9 @@ class SystemTable(Record, frozen=True, kw_only=True):
 class ResourcesTable(Record, frozen=True, kw_only=True):
     """`[resources]`: what a replica may use. `memory` is like `512M` or `2G`."""
 
-    cpus: float | None = None
+    cpus: Annotated[float, Meta(gt=0)] | None = None
     memory: str | None = None
-    gpus: int | None = None
+    gpus: Annotated[int, Meta(ge=0)] | None = None
 
 
 class ValidateTable(Record, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """A package: what its author handed over, read and checked but never executed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from shipmark.digest import Digest
+from shipmark.errors import Complaint
 from shipmark.package.config import Config
 from shipmark_serve.contract.model import Model
 from shipmark_serve.contract.records import Record
@@ -70,3 +72,10 @@ class Package:
     """How the user called it, for messages: a path, or `standard input`."""
     lock_path: str | None
     """Where its lock lies; None for standard input."""
+    hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Normalised project name -> the sha256 digits that the author allows for its wheels.
+
+    From `--hash` in `requirements.txt` or from `pylock.toml`; other projects may have any.
+    """
+    notes: tuple[Complaint, ...] = ()
+    """What is allowed but unwise."""

@@ -1,5 +1,6 @@
 """The content-addressed blob store."""
 
-from shipmark.store.store import BlobWriter, Store
+from shipmark.store.store import ImageRecord, Store
+from shipmark.store.writer import BlobWriter
 
-__all__ = ["BlobWriter", "Store"]
+__all__ = ["BlobWriter", "ImageRecord", "Store"]

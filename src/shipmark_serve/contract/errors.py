@@ -43,6 +43,24 @@ class InvalidInput(ServeError):
     code = "invalid-input"
 
 
+class BodyTooLarge(InvalidInput):
+    """The body is longer than `max_body_bytes`."""
+
+    code = "body-too-large"
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The body is of a media type that the model's schema has no form for."""
+
+    code = "unsupported-media-type"
+
+
+class RequestTimeout(ServeError):
+    """The body did not arrive in time."""
+
+    code = "request-timeout"
+
+
 class PredictFailed(ServeError):
     """The model raised, or answered something its schema does not allow."""
 

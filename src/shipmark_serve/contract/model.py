@@ -1,5 +1,9 @@
 """What a server must know of the model it serves: one JSON file, written into every image."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from shipmark_serve.contract.records import Record
 from shipmark_serve.contract.schema import Schema
 
@@ -19,14 +23,14 @@ class ServeSettings(Record, frozen=True, kw_only=True):
     None means: the server chooses and prints what it chose.
     """
 
-    max_batch_size: int | None = None
-    max_wait_ms: float | None = None
-    timeout_s: float = 60.0
-    queue_limit: int = 1024
-    max_body_bytes: int = 64 * 1024 * 1024
-    workers: int | None = None
-    processes: int | None = None
-    threads: int | None = None
+    max_batch_size: Annotated[int, Meta(ge=1)] | None = None
+    max_wait_ms: Annotated[float, Meta(ge=0)] | None = None
+    timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    queue_limit: Annotated[int, Meta(ge=0)] = 1024
+    max_body_bytes: Annotated[int, Meta(ge=0)] = 64 * 1024 * 1024
+    workers: Annotated[int, Meta(ge=1)] | None = None
+    processes: Annotated[int, Meta(ge=1)] | None = None
+    threads: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Model(Record, frozen=True, kw_only=True):

@@ -1,0 +1,22 @@
+# Every verb is one line; what it does stands in dev/.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check fix test bench docs clean
+
+help:   ## list these verbs
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+setup:  ## install Shipmark into .venv, with what its tests need
+	@dev/setup.sh
+demo:   ## take examples/digits from package to answer
+	@dev/demo.sh
+check:  ## the gates: format, lint, types, import contracts, lock file
+	@dev/check.sh
+fix:    ## format and mend what can be mended by itself
+	@dev/setup.sh && .venv/bin/ruff check --fix-only . && .venv/bin/ruff format .
+test:   ## install what is missing, pass the gates, run every test
+	@dev/test.sh
+bench:  ## measure; prints figures with machine and versions
+	@dev/bench.sh
+docs:   ## write the reference pages anew from the commands
+	@dev/setup.sh && .venv/bin/python -m docs.render
+clean:  ## remove what these verbs made
+	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Measurements. They print figures with machine, versions and method, and assert nothing."""

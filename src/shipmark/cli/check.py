@@ -1,0 +1,78 @@
+"""`shipmark check`: everything that is wrong with a package."""
+
+import secrets
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from shipmark.cli.flow import Yard, build_image, lock_package, opened, yard
+from shipmark.cli.output import Output, with_output
+from shipmark.cli.platforms import host_platform
+from shipmark.deploy.deployment import Deployment
+from shipmark.errors import PackageError
+from shipmark.package import Package
+from shipmark.targets.process.target import ProcessTarget
+
+
+@click.command()
+@click.argument("path", default=".")
+@click.option("--static", is_flag=True, help="Only read the package; build and start nothing.")
+@click.option("--name", help="The model's name, for a zip on standard input.")
+@with_output
+def command(output: Output, *, path: str, static: bool, name: str | None) -> None:
+    """Tell everything that is wrong with the package at PATH, each with its place and its mend.
+
+    First the package is read, without running anything of it. Then it is locked, built and started
+    once in the sandbox, where the server's own run of the golden records is the verdict.
+    """
+    place = yard(output.progress)
+    try:
+        with opened(path, name) as package:
+            for note in package.notes:
+                mend = f" ({note.mend})" if note.mend else ""
+                output.progress.note(f"{note}{mend}")
+            if not static:
+                _start(package, place)
+            document = {
+                "name": package.name,
+                "version": str(package.version),
+                "runtime": package.model.runtime,
+                "schema": package.model.schema,
+                "complaints": [],
+                "notes": [asdict(note) for note in package.notes],
+                "started": not static,
+            }
+            output.result(document, _verdict(package, static=static))
+    except PackageError as error:
+        if not output.as_json or not error.complaints:
+            raise
+        output.result({"complaints": [asdict(each) for each in error.complaints]}, "")
+        raise SystemExit(3) from None
+
+
+def _start(package: Package, place: Yard) -> None:
+    """Start the image once, under a name and in a state directory of this check's own."""
+    built, _ = build_image(package, lock_package(package, place), place)
+    image = built.images[host_platform()]
+    with tempfile.TemporaryDirectory(prefix="shipmark-check-") as state:
+        target = ProcessTarget(place.store, Path(state))
+        name = f"check-{secrets.token_hex(4)}"
+        place.progress.step(f"starting {package.name} once in the sandbox")
+        deployment = Deployment(
+            name=name,
+            manifest=image.manifest,
+            config=image.config,
+            version=str(package.version),
+        )
+        target.up(deployment, progress=place.progress)
+        target.down(name)
+
+
+def _verdict(package: Package, *, static: bool) -> str:
+    golden = len(package.model.golden)
+    files = f"{golden} golden {'file' if golden == 1 else 'files'}"
+    if static:
+        return f"{package.name} {package.version}: nothing to mend ({files} not run)"
+    return f"{package.name} {package.version}: starts and answers ({files} hold)"

@@ -1,0 +1,15 @@
+"""`shipmark down`: stop a deployment and remove it."""
+
+import click
+
+from shipmark.cli.deployments import process_target
+from shipmark.cli.output import Output, with_output
+
+
+@click.command()
+@click.argument("name")
+@with_output
+def command(output: Output, *, name: str) -> None:
+    """Stop deployment NAME and remove all there is of it, its log included. Its image stays."""
+    process_target().down(name)
+    output.result({"name": name, "removed": True}, f"{name} is down")

@@ -1,0 +1,172 @@
+"""The way from a path to a lock and an image, shared by the verbs that go it."""
+
+import os
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from shipmark import package as packages
+from shipmark.builders import Built, assemble
+from shipmark.cli.home import Home, home
+from shipmark.cli.platforms import host_platform
+from shipmark.cli.sources import sources_from_host
+from shipmark.errors import DigestMismatch, LockOutdated, PackageError
+from shipmark.lock import Lock, materials, outdated, text
+from shipmark.lock.lock import Expected
+from shipmark.lock.make import make_lock
+from shipmark.lock.sources import Sources
+from shipmark.package import Package
+from shipmark.progress import Progress
+from shipmark.store import Store
+from shipmark.store.store import ImageRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yard:
+    """What the flow needs of this host."""
+
+    home: Home
+    store: Store
+    sources: Sources
+    progress: Progress
+
+
+def yard(progress: Progress) -> Yard:
+    """This user's store and this host's sources."""
+    place = home()
+    return Yard(
+        home=place,
+        store=Store(place.store),
+        sources=sources_from_host(cache=place.cache),
+        progress=progress,
+    )
+
+
+@contextmanager
+def opened(path: str, name: str | None = None) -> Iterator[Package]:
+    """Read the package at `path`; `-` is a zip on standard input."""
+    if path == "-":
+        package = packages.read(None, stdin=sys.stdin.buffer, name=name)
+    else:
+        package = packages.read(Path(path), name=name)
+    try:
+        yield package
+    finally:
+        package.source.close()
+
+
+def lock_package(
+    package: Package,
+    yard: Yard,
+    *,
+    platforms: tuple[str, ...] | None = None,
+    upgrade: Collection[str] = (),
+    locked: bool = False,
+) -> Lock:
+    """The package's lock: taken up as it stands, refreshed, or resolved anew, and written.
+
+    Code, weights and settings are taken from the package each time; versions are resolved anew
+    only where the requirements or the server changed, or on `upgrade`.
+
+    Raises:
+        LockOutdated: `locked` was asked for, and the lock is missing or says something else.
+    """
+    path = Path(package.lock_path) if package.lock_path else None
+    previous = text.read(path) if path is not None and path.exists() else None
+    if locked:
+        return _locked(package, previous, path)
+    if (
+        previous is not None
+        and not upgrade
+        and not outdated.needs_resolution(previous, package, platforms)
+    ):
+        lock = outdated.refresh(previous, package)
+    else:
+        yard.progress.step(f"locking {package.name} {package.version}")
+        lock = make_lock(
+            package,
+            store=yard.store,
+            sources=yard.sources,
+            now=datetime.now(UTC),
+            platforms=platforms or (tuple(previous.platforms) if previous else (host_platform(),)),
+            previous=previous,
+            upgrade=frozenset(upgrade),
+            epoch=_epoch(),
+            progress=yard.progress,
+        )
+    if path is not None and lock != previous:
+        text.write(path, lock)
+    return lock
+
+
+def _locked(package: Package, previous: Lock | None, path: Path | None) -> Lock:
+    if previous is None:
+        raise LockOutdated(
+            f"{package.origin} has no lock ({path or 'standard input keeps none'})",
+            hint=f"make one: shipmark lock {package.origin}",
+        )
+    if changes := outdated.changes(previous, package):
+        listed = "\n".join(f"  - {change}" for change in changes)
+        raise LockOutdated(
+            f"the lock {path} does not describe {package.origin} any more:\n{listed}",
+            hint=f"look at the changes, then: shipmark lock {package.origin}",
+        )
+    return previous
+
+
+def build_image(package: Package, lock: Lock, yard: Yard) -> tuple[Built, Lock]:
+    """Build every platform of the lock, and write the digests it gave into the lock.
+
+    Raises:
+        DigestMismatch: The lock expects other digests from these very inputs.
+    """
+    platforms = tuple(lock.platforms)
+    materials.obtain(
+        lock, platforms, store=yard.store, sources=yard.sources, progress=yard.progress
+    )
+    yard.progress.step(f"building {package.name} {package.version}")
+    built = assemble(
+        lock, package.source, store=yard.store, platforms=platforms, progress=yard.progress
+    )
+    gave = {
+        platform: Expected(manifest=image.manifest, config=image.config)
+        for platform, image in built.images.items()
+    }
+    for platform, expected in lock.expected.items():
+        if platform in gave and gave[platform].config != expected.config:
+            raise DigestMismatch(
+                f"the {platform} image of {package.origin}, built from an unchanged lock,",
+                expected=expected.config,
+                actual=gave[platform].config,
+                hint="something that the lock does not name shaped the bytes; please report it",
+            )
+    if gave != lock.expected:
+        lock = msgspec.structs.replace(lock, expected=gave)
+        if package.lock_path is not None:
+            text.write(Path(package.lock_path), lock)
+    yard.store.tag(
+        ImageRecord(
+            name=package.name,
+            version=str(package.version),
+            index=built.index,
+            materials=built.materials,
+        )
+    )
+    return built, lock
+
+
+def _epoch() -> int | None:
+    value = os.environ.get("SOURCE_DATE_EPOCH")
+    if value is None:
+        return None
+    if not value.isdecimal():
+        raise PackageError(
+            f"SOURCE_DATE_EPOCH is {value!r}",
+            hint="set it to seconds since 1970-01-01, or unset it",
+        )
+    return int(value)

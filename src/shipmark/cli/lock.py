@@ -1,0 +1,57 @@
+"""`shipmark lock`: write down everything that determines an image's bytes."""
+
+import click
+
+from shipmark.cli.flow import lock_package, opened, yard
+from shipmark.cli.output import Output, with_output
+from shipmark.lock import text
+
+
+@click.command()
+@click.argument("path", default=".")
+@click.option(
+    "--upgrade",
+    multiple=True,
+    metavar="NAME",
+    is_flag=False,
+    flag_value="all",
+    help="Resolve anew: a package's NAME, 'base' (Debian), 'shipmark-serve', or everything.",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="A platform to lock, linux/amd64 or linux/arm64; may be repeated. Default: this host's.",
+)
+@with_output
+def command(
+    output: Output, *, path: str, upgrade: tuple[str, ...], platforms: tuple[str, ...]
+) -> None:
+    """Write the lock of the package at PATH: a directory, a model file or a zip.
+
+    The lock names every Debian package, wheel, weight and file of code by its SHA-256, so that
+    the same lock gives the same image anywhere. It lies in the directory as shipmark.lock, beside
+    a file or zip as STEM.shipmark.lock. What it pins stays until --upgrade, or until the
+    requirements or the server change.
+    """
+    with opened(path) as package:
+        lock = lock_package(
+            package, yard(output.progress), platforms=platforms or None, upgrade=upgrade
+        )
+        wheels = {wheel.name for platform in lock.platforms.values() for wheel in platform.wheels}
+        debs = {deb.name for platform in lock.platforms.values() for deb in platform.debs}
+        document = {
+            "name": package.name,
+            "version": str(package.version),
+            "lock": package.lock_path,
+            "digest": text.digest(lock),
+            "platforms": sorted(lock.platforms),
+            "debs": len(debs),
+            "wheels": len(wheels),
+        }
+        output.result(
+            document,
+            f"{package.lock_path or 'lock'}: {package.name} {package.version}, "
+            f"{len(debs)} Debian packages, {len(wheels)} wheels, {text.digest(lock)}",
+        )

@@ -1,0 +1,106 @@
+"""`shipmark serve`: run a package from its source directory, for development."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import click
+import msgspec
+import watchfiles
+
+from shipmark.builders.venv import environment
+from shipmark.cli.flow import Yard, lock_package, opened, yard
+from shipmark.cli.output import Output, with_output
+from shipmark.cli.platforms import host_platform
+from shipmark.errors import PackageError
+from shipmark.lock import materials
+
+GRACE_S = 10.0
+
+
+@click.command()
+@click.argument("path", default=".")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
+@click.option("--reload", is_flag=True, help="Start again whenever a file of the package changes.")
+@with_output
+def command(output: Output, *, path: str, port: int, reload: bool) -> None:
+    """Serve the package at PATH (a directory or a model file) straight from where it lies.
+
+    The server and the wheels are those of the lock, in a virtual environment of their own; only the
+    Python is this host's. There is no sandbox here: this is for code you are writing yourself.
+    """
+    place = yard(output.progress)
+    root = _root(path)
+    with tempfile.TemporaryDirectory(prefix="shipmark-serve-") as scratch:
+        while True:
+            python = _prepare(path, place, Path(scratch) / "model.json")
+            output.progress.step(f"serving {path} on http://127.0.0.1:{port} (stop with Ctrl-C)")
+            server = _start(python, Path(scratch) / "model.json", root, port)
+            try:
+                changed = _next_change(root) if reload else None
+                if changed is None:
+                    raise SystemExit(max(server.wait(), 0))
+            finally:
+                _stop(server)
+            output.progress.step(f"{changed} changed; starting again")
+
+
+def _root(path: str) -> Path:
+    root = Path(path)
+    if root.is_dir():
+        return root.absolute()
+    if root.suffix == ".zip" or path == "-":
+        raise PackageError(
+            "a zip cannot be served from its source directory",
+            hint=f"run its image: shipmark up {path}, or unzip it first",
+        )
+    return root.absolute().parent
+
+
+def _prepare(path: str, place: Yard, description: Path) -> Path:
+    with opened(path) as package:
+        lock = lock_package(package, place)
+    platforms = (host_platform(),)
+    materials.obtain(
+        lock, platforms, store=place.store, sources=place.sources, progress=place.progress
+    )
+    description.write_bytes(msgspec.json.encode(lock.model))
+    folder = place.home.cache / "environments"
+    return environment(lock, host_platform(), store=place.store, folder=folder)
+
+
+def _start(python: Path, description: Path, root: Path, port: int) -> subprocess.Popen[bytes]:
+    environ = {
+        **os.environ,
+        "SHIPMARK_MODEL": str(description),
+        "SHIPMARK_ROOT": str(root),
+        "SHIPMARK_HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+    return subprocess.Popen([python, "-P", "-s", "-m", "shipmark_serve"], env=environ, cwd=root)
+
+
+def _next_change(root: Path) -> str:
+    """Wait until a file that matters changes; its path relative to the package."""
+    for changes in watchfiles.watch(root, watch_filter=_matters):
+        return str(Path(min(path for _, path in changes)).relative_to(root))
+    raise KeyboardInterrupt
+
+
+def _matters(change: watchfiles.Change, path: str) -> bool:
+    return not path.endswith("shipmark.lock") and _DEFAULT_FILTER(change, path)
+
+
+_DEFAULT_FILTER = watchfiles.DefaultFilter()
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is not None:
+        return
+    server.terminate()
+    try:
+        server.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

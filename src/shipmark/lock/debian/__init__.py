@@ -1,0 +1,1 @@
+"""Debian's archive: the signed index, versions, and which packages need which."""

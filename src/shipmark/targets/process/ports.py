@@ -1,0 +1,91 @@
+"""Open the port of a deployment, or say who has it."""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from shipmark.errors import DeployError
+
+FIRST_PORT = 8080
+_TRIED = 200
+BACKLOG = 4096
+
+
+def owner_of(port: int) -> str | None:
+    """The program that listens on `port`, where this user may know: `nginx (pid 123)`."""
+    inodes = _listening_inodes(port)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                if str(descriptor.readlink()) in inodes:
+                    name = (process / "comm").read_text("utf-8", "replace").strip()
+                    return f"{name} (pid {process.name})"
+    return None
+
+
+def listen(
+    host: str,
+    port: int | None,
+    *,
+    preferred: int | None = None,
+    owner: Callable[[int], str | None] = owner_of,
+) -> socket.socket:
+    """Open a listening socket.
+
+    Args:
+        host: Address to listen on.
+        port: None for the first free one from 8080 on.
+        preferred: Tried before those, where `port` is None.
+        owner: Tells who has a port.
+
+    Raises:
+        DeployError: The port is taken, or the address is not this host's.
+    """
+    if port is not None:
+        candidates = [port]
+    else:
+        candidates = [*([preferred] if preferred else []), *range(FIRST_PORT, FIRST_PORT + _TRIED)]
+    reason = ""
+    for candidate in candidates:
+        try:
+            return _listen(host, candidate)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if error.errno != errno.EADDRINUSE:
+                break
+    if port is None:
+        raise DeployError(
+            f"cannot listen on {host}, on any port from {FIRST_PORT} to {candidates[-1]}: {reason}",
+            hint="give one with --port",
+        )
+    holder = owner(port)
+    raise DeployError(
+        f"cannot listen on {host}:{port}: {reason}" + (f", by {holder}" if holder else ""),
+        hint="give another one with --port, or none: the first free one is taken then",
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text("ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+    return inodes

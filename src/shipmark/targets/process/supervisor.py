@@ -1,0 +1,239 @@
+"""Keeps one deployment running: `python -m shipmark.targets.process.supervisor STATE_DIRECTORY`.
+
+It leaves the terminal, takes the lock of the state directory, opens the port and keeps it from
+start to start, so callers wait in the backlog while a dead model is replaced. It ends when it is
+told to by SIGTERM, or when the model was never ready: then starting it again would not help. If
+it is killed itself, the kernel kills the sandbox with it.
+
+One line on stdout says whether it could begin: `{}`, or the code, message and hint of an error.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import msgspec
+
+from shipmark.deploy.deployment import Deployment
+from shipmark.deploy.status import ObservedState
+from shipmark.errors import DeployError, ShipmarkError
+from shipmark.targets.process import (
+    cgroup,
+    enforcement,
+    host,
+    launch,
+    ports,
+    seccomp,
+    state,
+)
+from shipmark.targets.process.log import Writer
+from shipmark.targets.process.probe import Probe
+from shipmark.targets.process.sandbox import Sandbox
+from shipmark.targets.process.state import Launch, Observed, StateDirectory
+from shipmark.targets.process.watch import Outcome, Rules, StopRequest, Watch
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+HEALTHY_S = 30.0
+"""After being ready for so long, the next death counts as a first one."""
+
+STARTING = "shipmark: starting"
+"""The line of the log with which a run begins."""
+
+
+class Supervisor:
+    """One deployment and its runs."""
+
+    def __init__(
+        self,
+        directory: StateDirectory,
+        deployment: Deployment,
+        plan: Launch,
+        *,
+        sandbox_host: launch.Host,
+        observed: Observed,
+    ) -> None:
+        self._directory = directory
+        self._deployment = deployment
+        self._plan = plan
+        self._host = sandbox_host
+        self._observed = observed
+        self._log = Writer(directory.log)
+        self._stop = StopRequest()
+        self._ever_ready = False
+
+    def run(self, listener: socket.socket) -> Observed:
+        """Run the model until it should stop or cannot start; gives the last word on it."""
+        delay_s = FIRST_DELAY_S
+        while True:
+            listener.listen(ports.BACKLOG)  # a model can shut its listening socket down
+            outcome = self._run_once()
+            if self._stop.requested:
+                return self._last("stopped", None)
+            if not self._ever_ready:
+                return self._last("failed", outcome.reason, host_refused=outcome.host_refused)
+            if outcome.ready_s >= HEALTHY_S:
+                delay_s = FIRST_DELAY_S
+            self._log.say(f"{outcome.reason}; starting it again in {delay_s:g} s")
+            self._tell(
+                state="restarting",
+                ready=False,
+                pid=None,
+                error=outcome.reason,
+                restarts=self._observed.restarts + 1,
+            )
+            if self._stop.wait(delay_s):
+                return self._last("stopped", None)
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+
+    def _run_once(self) -> Outcome:
+        deployment, plan, sandbox_host = self._deployment, self._plan, self._host
+        self._log.say("starting")
+        box = Sandbox(
+            argv=plan.argv,
+            env=plan.env | deployment.env | {"SHIPMARK_LISTEN_FD": str(sandbox_host.listener)},
+            workdir=plan.workdir,
+            hostname=deployment.name,
+            network=deployment.network,
+            scratch_bytes=deployment.limits.scratch_bytes,
+        )
+        try:
+            running = launch.start(box, plan.layers, deployment.limits, sandbox_host)
+        except launch.LaunchFailed as error:
+            return Outcome(f"the sandbox could not be made: {error}", host_refused=True)
+        self._tell(
+            state="starting",
+            pid=running.pid,
+            started_at_s=time.time(),  # noqa: TID251 - a supervisor may look at the clock
+        )
+        return Watch(
+            running,
+            Rules(plan.ready_timeout_s, plan.stop_signal, deployment.stop_grace_s),
+            stop=self._stop,
+            log=self._log,
+            probe=self._probe,
+            on_ready=self._on_ready,
+            memory_kills=sandbox_host.groups.out_of_memory_kills,
+        ).until_it_ends()
+
+    def _probe(self) -> Probe:
+        return Probe(self._deployment.host, self._observed.port or 0)
+
+    def _on_ready(self, ready: bool) -> None:
+        self._ever_ready = True
+        self._log.say("ready" if ready else "no longer ready")
+        self._tell(state="running", ready=ready)
+
+    def _tell(self, **changes: object) -> None:
+        self._observed = msgspec.structs.replace(self._observed, **changes)
+        with suppress(OSError):  # a full disk must not end a model that serves
+            self._directory.write(self._observed)
+
+    def _last(
+        self, last: ObservedState, error: str | None, *, host_refused: bool = False
+    ) -> Observed:
+        self._log.say(error or last)
+        return msgspec.structs.replace(
+            self._observed,
+            state=last,
+            ready=False,
+            pid=None,
+            error=error,
+            host_refused=host_refused,
+        )
+
+
+def supervise(directory: StateDirectory) -> None:
+    """Be the supervisor of the deployment in `directory`.
+
+    Raises:
+        ShipmarkError: It could not begin.
+    """
+    with ExitStack() as cleanup:
+        if directory.acquire() is None:
+            raise DeployError(f"{directory.name} has a supervisor already")
+        desired, plan = directory.desired(), directory.launch()
+        if desired is None or plan is None:
+            raise DeployError(f"{directory.path} holds no deployment")
+        deployment = desired.deployment
+        before = directory.observed()
+        listener = ports.listen(
+            deployment.host,
+            deployment.port,
+            preferred=before.port if before else None,
+            owner=lambda port: _neighbour(directory, port) or ports.owner_of(port),
+        )
+        cleanup.callback(listener.close)
+        places = cgroup.find()
+        observed = Observed(
+            state="starting",
+            port=listener.getsockname()[1],
+            cgroups=tuple(map(str, cgroup.paths(places, directory.identity))),
+        )
+        directory.write(observed)
+        groups = cgroup.make(places, directory.identity, deployment.limits)
+        cleanup.callback(cgroup.remove, groups.paths)
+        limit_processes = host.counts_processes_apart()
+        observed = msgspec.structs.replace(
+            observed,
+            limits=enforcement.statuses(
+                deployment.limits, groups.by, limit_processes=limit_processes
+            ),
+        )
+        enforcement.require(observed.limits, plan.required_limits)
+        sandbox_host = launch.Host(
+            bubblewrap=host.bubblewrap(),
+            filter=seccomp.program(host.architecture(), network=deployment.network),
+            listener=listener.fileno(),
+            groups=groups,
+            limit_processes=limit_processes and "processes" not in groups.by,
+        )
+        supervisor = Supervisor(
+            directory, deployment, plan, sandbox_host=sandbox_host, observed=observed
+        )
+        _answer({})
+        last = supervisor.run(listener)
+    with suppress(OSError):
+        directory.write(last)
+
+
+def _neighbour(directory: StateDirectory, port: int) -> str | None:
+    """Which of our own deployments has the port."""
+    for name in state.names(directory.path.parent):
+        other = StateDirectory(directory.path.with_name(name))
+        observed = other.observed()
+        if observed is not None and observed.port == port and other.supervisor() is not None:
+            return f"the deployment {name}"
+    return None
+
+
+def _answer(answer: dict[str, str]) -> None:
+    """Tell whoever started us, and let go of its pipe."""
+    os.write(1, msgspec.json.encode(answer) + b"\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def main() -> None:
+    """Leave the terminal and supervise."""
+    directory = StateDirectory(Path(sys.argv[1]))
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        supervise(directory)
+    except ShipmarkError as error:
+        _answer({"code": error.code, "message": error.message, "hint": error.hint})
+
+
+if __name__ == "__main__":
+    main()

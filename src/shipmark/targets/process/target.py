@@ -1,0 +1,347 @@
+"""The process target: deployments as sandboxed processes of this host, with no daemon."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from shipmark.deploy import deployment as deployments
+from shipmark.deploy.deployment import Deployment
+from shipmark.deploy.status import Status
+from shipmark.errors import (
+    DeployError,
+    RolloutFailed,
+    ShipmarkError,
+    TargetUnavailable,
+    Unsupported,
+)
+from shipmark.oci.config import ImageConfig
+from shipmark.oci.manifest import Manifest
+from shipmark.progress import Progress, Silent
+from shipmark.store import Store
+from shipmark.targets.process import cgroup, enforcement, host, log, rootfs, state, supervisor
+from shipmark.targets.process.state import Desired, Launch, Observed, StateDirectory
+from shipmark.targets.target import Target
+
+_SPAWN_TIMEOUT_S = 30.0
+_KILL_MARGIN_S = 10.0
+_POLL_S = 0.003
+_SHOWN_LINES = 40
+_ERRORS: dict[str, type[ShipmarkError]] = {
+    kind.code: kind for kind in (DeployError, TargetUnavailable, Unsupported)
+}
+
+
+class ProcessTarget:
+    """Runs images of `store`; keeps what it must remember below `state_root`."""
+
+    def __init__(self, store: Store, state_root: Path) -> None:
+        self._store = store
+        self._root = state_root.absolute() / "deployments"
+
+    # -- up and down ---------------------------------------------------------------------
+
+    def up(
+        self,
+        deployment: Deployment,
+        *,
+        explicit_limits: Collection[str] = (),
+        timeout_s: float = 120.0,
+        progress: Progress | None = None,
+    ) -> Status:
+        """Make, start and await a new deployment; see Target."""
+        progress = progress or Silent()
+        deployments.check(deployment)
+        directory = self._directory(deployment.name)
+        if directory.exists():
+            raise self._taken(directory)
+        host.check()
+        self._check_limits(deployment, explicit_limits, progress)
+        progress.step(f"unpacking {deployment.name}")
+        plan = self._plan(deployment, tuple(explicit_limits), timeout_s, progress)
+        if not directory.create(Desired(deployment=deployment), plan):
+            raise self._taken(directory)
+        try:
+            self._run(directory, progress)
+        except BaseException:
+            self._end(directory)
+            directory.destroy()
+            raise
+        return self._status(directory)
+
+    def down(self, name: str) -> None:
+        """Stop it and leave nothing of it; see Target."""
+        directory = self._existing(name)
+        self._end(directory)
+        directory.destroy()
+
+    # -- stop and start ------------------------------------------------------------------
+
+    def stop(self, name: str) -> Status:
+        """Stop it and keep it; see Target."""
+        directory = self._existing(name)
+        desired = directory.desired()
+        if desired is not None:
+            directory.write(msgspec.structs.replace(desired, running=False))
+        self._end(directory)
+        return self._status(directory)
+
+    def start(
+        self, name: str, *, timeout_s: float = 120.0, progress: Progress | None = None
+    ) -> Status:
+        """Start it again and await it; see Target."""
+        progress = progress or Silent()
+        directory = self._existing(name)
+        desired, before = directory.desired(), directory.launch()
+        if desired is None:
+            raise self._unknown(name)
+        if directory.supervisor() is None:
+            host.check()
+            required = before.required_limits if before else ()
+            self._remove_groups(directory)
+            directory.write(self._plan(desired.deployment, required, timeout_s, progress))
+            directory.write(msgspec.structs.replace(desired, running=True))
+            self._run(directory, progress)
+        else:
+            self._wait(directory)
+        return self._status(directory)
+
+    # -- looking -------------------------------------------------------------------------
+
+    def observe(self, name: str) -> Status | None:
+        """What it does now, or None; see Target."""
+        directory = self._directory(name)
+        return self._status(directory) if directory.exists() else None
+
+    def ps(self) -> list[Status]:
+        """All deployments, by name; see Target."""
+        found = (self.observe(name) for name in state.names(self._root))
+        return [status for status in found if status is not None]
+
+    def logs(self, name: str, *, follow: bool = False, lines: int | None = None) -> Iterator[str]:
+        """Lines of the log; see Target."""
+        directory = self._existing(name)
+        if not follow:
+            return iter(log.tail(directory.log, lines))
+        return log.follow(directory.log, lines, lambda: directory.supervisor() is not None)
+
+    def _status(self, directory: StateDirectory) -> Status:
+        desired = directory.desired()
+        if desired is None:
+            raise self._unknown(directory.name)
+        alive = directory.supervisor() is not None
+        observed = directory.observed() or Observed(state="starting")
+        if not alive and observed.state not in {"stopped", "failed"}:
+            # It had no time to say so.
+            observed = Observed(
+                state="failed" if desired.running else "stopped",
+                port=observed.port,
+                restarts=observed.restarts,
+                error="its supervisor was killed, or the host restarted"
+                if desired.running
+                else None,
+            )
+        deployment = desired.deployment
+        address = deployment.host if ":" not in deployment.host else f"[{deployment.host}]"
+        return Status(
+            name=directory.name,
+            version=deployment.version,
+            desired="running" if desired.running else "stopped",
+            observed=observed.state,
+            ready=observed.ready,
+            address=f"http://{address}:{observed.port}" if observed.port else None,
+            digest=deployment.manifest if observed.pid is not None else None,
+            pid=observed.pid,
+            restarts=observed.restarts,
+            started_at_s=observed.started_at_s,
+            last_error=observed.error,
+            limits=observed.limits,
+        )
+
+    # -- preparing -----------------------------------------------------------------------
+
+    def _check_limits(
+        self, deployment: Deployment, explicit: Collection[str], progress: Progress
+    ) -> None:
+        found = enforcement.statuses(
+            deployment.limits,
+            enforcement.expected(cgroup.find()),
+            limit_processes=host.counts_processes_apart(),
+        )
+        enforcement.require(found, explicit)
+        for limit in found:
+            if not limit.enforced:
+                progress.note(f"the limit {limit.name} is not enforced: {limit.by}")
+
+    def _plan(
+        self,
+        deployment: Deployment,
+        required_limits: tuple[str, ...],
+        timeout_s: float,
+        progress: Progress,
+    ) -> Launch:
+        manifest = msgspec.json.decode(self._store.read(deployment.manifest), type=Manifest)
+        config = msgspec.json.decode(self._store.read(deployment.config), type=ImageConfig)
+        if manifest.config.digest != deployment.config:
+            raise DeployError(
+                f"the manifest {deployment.manifest} does not point to the config "
+                f"{deployment.config}"
+            )
+        here = host.architecture().name
+        if (config.os, config.architecture) != ("linux", here):
+            raise Unsupported(
+                f"the image is for {config.os}/{config.architecture}; this host is linux/{here}",
+                hint=f"build it with --platform linux/{here}",
+            )
+        run = config.config
+        argv = (*run.entrypoint, *run.cmd)
+        if not argv:
+            raise DeployError("the image does not say what to start: it has no entrypoint")
+        return Launch(
+            layers=tuple(map(str, rootfs.unpack(self._store, manifest, config, progress))),
+            argv=argv,
+            env=dict(pair.split("=", 1) for pair in run.env if "=" in pair),
+            workdir=run.working_dir or "/",
+            stop_signal=_signal_number(run.stop_signal),
+            ready_timeout_s=timeout_s,
+            required_limits=required_limits,
+        )
+
+    # -- the supervisor ------------------------------------------------------------------
+
+    def _run(self, directory: StateDirectory, progress: Progress) -> None:
+        """Start the supervisor and wait until the model is ready."""
+        progress.step(f"starting {directory.name}")
+        with directory.log.open("ab") as errors:
+            started = subprocess.run(
+                [sys.executable, "-P", "-m", supervisor.__name__, str(directory.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                timeout=_SPAWN_TIMEOUT_S,
+                check=False,
+            )
+        try:
+            answer = msgspec.json.decode(started.stdout, type=dict[str, str])
+        except msgspec.DecodeError:
+            raise DeployError(
+                f"the supervisor of {directory.name} could not be started"
+                + _quoted(log.tail(directory.log, _SHOWN_LINES))
+            ) from None
+        if answer:
+            kind = _ERRORS.get(answer["code"], DeployError)
+            raise kind(answer["message"], hint=answer["hint"])
+        progress.step(f"waiting until {directory.name} is ready")
+        self._wait(directory)
+
+    def _wait(self, directory: StateDirectory) -> None:
+        """Wait until it is ready or has failed; the supervisor keeps the time."""
+        seen: object = None
+        while True:
+            alive = directory.supervisor() is not None
+            version = directory.status_version()
+            if version != seen or not alive:
+                seen = version
+                observed = directory.observed()
+                if observed is not None and observed.ready:
+                    return
+                if not alive:
+                    raise self._rollout_failed(directory, observed)
+            time.sleep(_POLL_S)
+
+    def _rollout_failed(self, directory: StateDirectory, observed: Observed | None) -> DeployError:
+        reason = (observed and observed.error) or "its supervisor was killed"
+        lines = log.tail(directory.log)
+        begun = [at for at, line in enumerate(lines) if line == supervisor.STARTING]
+        shown = _quoted(lines[begun[-1] + 1 if begun else 0 :][-_SHOWN_LINES:])
+        if observed is not None and observed.host_refused:
+            setting = host.forbidding_setting()
+            return TargetUnavailable(
+                f"{directory.name} could not be started on this host: {reason}{shown}",
+                hint=f"{setting[0]}: {setting[1]}"
+                if setting
+                else "the sandbox needs user namespaces and overlay mounts in them (Linux 5.11); "
+                "inside a container, both must be allowed",
+            )
+        return RolloutFailed(
+            f"{directory.name} did not become ready: {reason}{shown}",
+            hint="the lines above are the end of its log",
+        )
+
+    def _end(self, directory: StateDirectory) -> None:
+        """Have the supervisor stop the model and itself; remove what it could not."""
+        pidfd = directory.open_supervisor()
+        if pidfd is not None:
+            desired = _tolerant(directory)
+            grace_s = desired.deployment.stop_grace_s if desired else 0.0
+            try:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+                ended, _, _ = select.select([pidfd], [], [], grace_s + _KILL_MARGIN_S)
+                if not ended:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    select.select([pidfd], [], [])
+            finally:
+                os.close(pidfd)
+        self._remove_groups(directory)
+
+    def _remove_groups(self, directory: StateDirectory) -> None:
+        with suppress(DeployError):
+            observed = directory.observed()
+            if observed is not None:
+                cgroup.remove([Path(path) for path in observed.cgroups])
+
+    # -- names ---------------------------------------------------------------------------
+
+    def _directory(self, name: str) -> StateDirectory:
+        deployments.check_name(name)
+        return StateDirectory(self._root / name)
+
+    def _existing(self, name: str) -> StateDirectory:
+        directory = self._directory(name)
+        if not directory.exists():
+            raise self._unknown(name)
+        return directory
+
+    def _unknown(self, name: str) -> DeployError:
+        known = ", ".join(state.names(self._root)) or "none"
+        return DeployError(
+            f"there is no deployment {name!r}", hint=f"deployments on this host: {known}"
+        )
+
+    def _taken(self, directory: StateDirectory) -> DeployError:
+        return DeployError(
+            f"there is a deployment {directory.name!r} already",
+            hint=f"remove it with `shipmark down {directory.name}`, start it with `shipmark start "
+            f"{directory.name}`, or choose another name with --name",
+        )
+
+
+def _tolerant(directory: StateDirectory) -> Desired | None:
+    """deployment.json, or None where it is damaged: it must still be possible to remove it."""
+    try:
+        return directory.desired()
+    except DeployError:
+        return None
+
+
+def _quoted(lines: list[str]) -> str:
+    return "".join(f"\n  | {line}" for line in lines)
+
+
+def _signal_number(name: str) -> int:
+    """SIGTERM, TERM or 15; SIGTERM where the image names none that exists."""
+    if name.isdigit():
+        return int(name)
+    full = name if name.startswith("SIG") else f"SIG{name}"
+    return getattr(signal.Signals, full, signal.SIGTERM)
+
+
+_: type[Target] = ProcessTarget

@@ -1,0 +1,219 @@
+"""Unpack one layer, which may be hostile, into an empty directory that is ours alone.
+
+Nothing outside the directory is touched: every name is checked, no link is followed, and what is
+no file, directory or link is refused. Set-user-id bits are dropped; they would work on the host.
+Whiteouts become overlay's own.
+
+Source: OCI image specification, "Image Layer Filesystem Changeset"; overlayfs, "whiteouts and
+opaque directories" with userxattr.
+"""
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from shipmark.digest import CHUNK_BYTES
+from shipmark.errors import DeployError
+from shipmark.targets.process.gunzip import Readable
+
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_NO_FOLLOW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class ForwardReader(io.RawIOBase):
+    """A stream that tells every byte it passes to `observe`, read ahead or skipped."""
+
+    def __init__(self, stream: Readable, observe: Callable[[bytes], object]) -> None:
+        self._stream = stream
+        self._observe = observe
+        self._position = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Exactly `size` bytes, or fewer at the end of the stream."""
+        if size < 0:
+            raise io.UnsupportedOperation("a layer is read piece by piece")
+        data = self._stream.read(size)
+        if len(data) < size:
+            pieces = [data]
+            while data and sum(map(len, pieces)) < size:
+                data = self._stream.read(size - sum(map(len, pieces)))
+                pieces.append(data)
+            data = b"".join(pieces)
+        self._observe(data)
+        self._position += len(data)
+        return data
+
+    def tell(self) -> int:
+        """Bytes passed so far."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Skip forward to `offset`."""
+        if whence != os.SEEK_SET or offset < self._position:
+            raise io.UnsupportedOperation("a layer is read in one direction")
+        while self._position < offset:
+            if not self.read(min(CHUNK_BYTES, offset - self._position)):
+                break
+        return self._position
+
+    def drain(self) -> None:
+        """Read what is left."""
+        while self.read(CHUNK_BYTES):
+            pass
+
+
+class Unpacker:
+    """Writes the members of one layer below `root`.
+
+    Args:
+        root: An empty directory that nobody else writes to.
+        spend: Called with the bytes that are about to be written; may raise.
+    """
+
+    def __init__(self, root: Path, spend: Callable[[int], None]) -> None:
+        self._root = root
+        self._spend = spend
+        self._as_root = os.geteuid() == 0
+        self._directories = {""}
+        self._modes: list[tuple[Path, tarfile.TarInfo]] = []
+
+    def unpack(self, reader: ForwardReader) -> None:
+        """Write every member.
+
+        Raises:
+            DeployError: A member is refused, or it is no tar archive.
+            OSError: The disk is full or refuses.
+        """
+        try:
+            with tarfile.TarFile(fileobj=reader, mode="r", errors="surrogateescape") as archive:
+                for member in archive:
+                    self._member(member, reader)
+        except (tarfile.TarError, EOFError, UnicodeError) as error:
+            raise DeployError(f"a layer is not a tar archive: {error}") from error
+        # Last and deepest first: writing into a directory changes its time.
+        for path, member in reversed(self._modes):
+            self._finish(path, member, mode=0o700 | member.mode)
+
+    def _member(self, member: tarfile.TarInfo, reader: ForwardReader) -> None:
+        name = _clean(member.name)
+        parent, _, leaf = name.rpartition("/")
+        if not name and not member.isdir():
+            raise DeployError("a layer replaces its own root by a file")
+        self._make_parents(parent, member.name)
+        path = self._root / name
+        if leaf.startswith(_WHITEOUT):
+            self._whiteout(parent, leaf)
+        elif member.isdir():
+            self._directory(name, path, member)
+        elif member.isreg():
+            self._make_way(name, path)
+            self._file(path, member, reader)
+        elif member.issym():
+            self._make_way(name, path)
+            _refuse_text(member.linkname)
+            path.symlink_to(member.linkname)
+        elif member.islnk():
+            self._hard_link(name, path, member)
+        else:
+            raise DeployError(
+                f"a layer holds {member.name!r}, which is a device, a pipe or something stranger",
+                hint="build the image without it: a sandbox has its own /dev",
+            )
+
+    def _make_parents(self, parent: str, member_name: str) -> None:
+        if parent in self._directories:
+            return
+        above, _, _ = parent.rpartition("/")
+        self._make_parents(above, member_name)
+        try:
+            (self._root / parent).mkdir(0o755)
+        except FileExistsError:
+            raise DeployError(
+                f"a layer puts {member_name!r} below {parent!r}, which is not a directory"
+            ) from None
+        self._directories.add(parent)
+
+    def _make_way(self, name: str, path: Path) -> None:
+        """The last of several entries of one name counts, as long as none is a directory."""
+        if name in self._directories:
+            raise DeployError(f"a layer holds {name!r} both as a directory and as something else")
+        if os.path.lexists(path):
+            path.unlink()
+
+    def _directory(self, name: str, path: Path, member: tarfile.TarInfo) -> None:
+        if name not in self._directories:
+            try:
+                path.mkdir(0o755)
+            except FileExistsError:
+                raise DeployError(
+                    f"a layer holds {name!r} both as a directory and as something else"
+                ) from None
+            self._directories.add(name)
+        self._modes.append((path, member))
+
+    def _file(self, path: Path, member: tarfile.TarInfo, reader: ForwardReader) -> None:
+        if member.issparse():
+            raise DeployError(f"a layer holds {member.name!r} as a sparse file, which is not read")
+        self._spend(member.size)
+        descriptor = os.open(path, _NO_FOLLOW, 0o600)
+        try:
+            left = member.size
+            while left:
+                data = reader.read(min(left, CHUNK_BYTES))
+                if not data:
+                    raise DeployError(f"a layer ends in the middle of {member.name!r}")
+                left -= len(data)
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            self._finish(descriptor, member, mode=member.mode)
+        finally:
+            os.close(descriptor)
+
+    def _hard_link(self, name: str, path: Path, member: tarfile.TarInfo) -> None:
+        target = _clean(member.linkname)
+        parent, _, _ = target.rpartition("/")
+        source = self._root / target
+        if parent not in self._directories or source.is_symlink() or not source.is_file():
+            raise DeployError(
+                f"a layer links {member.name!r} to {member.linkname!r}, which is no file before it"
+            )
+        if target != name:
+            self._make_way(name, path)
+            os.link(source, path, follow_symlinks=False)
+
+    def _whiteout(self, parent: str, leaf: str) -> None:
+        if leaf == _OPAQUE:
+            os.setxattr(self._root / parent, "user.overlay.opaque", b"y")
+            return
+        hidden = leaf.removeprefix(_WHITEOUT)
+        if hidden in {"", ".", ".."}:
+            raise DeployError(f"a layer holds the whiteout {leaf!r}, which hides nothing")
+        name = f"{parent}/{hidden}".lstrip("/")
+        path = self._root / name
+        self._make_way(name, path)
+        os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+
+    def _finish(self, file: int | Path, member: tarfile.TarInfo, *, mode: int) -> None:
+        if self._as_root and (member.uid or member.gid):
+            os.chown(file, member.uid, member.gid)
+        os.chmod(file, mode & 0o1777)  # noqa: PTH101 - an open file or a path
+        os.utime(file, (member.mtime, member.mtime))
+
+
+def _clean(name: str) -> str:
+    """The path below the root, without `./` and without a slash at the end."""
+    _refuse_text(name)
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if name.startswith("/") or ".." in parts:
+        raise DeployError(f"a layer holds {name!r}, which would lie outside of it")
+    return "/".join(parts)
+
+
+def _refuse_text(name: str) -> None:
+    if "\0" in name or not name:
+        raise DeployError(f"a layer holds the name {name!r}")

@@ -1,0 +1,22 @@
+"""Bytes in, bytes out, as they are."""
+
+from shipmark_serve.codecs.codec import Answer, Decode, Encode
+from shipmark_serve.codecs.media import MediaType
+
+_OCTETS = b"application/octet-stream"
+
+
+def decode(body: bytes, media_type: MediaType | None) -> bytes:
+    """The body, whatever it says that it is: an image is sent as image/png."""
+    del media_type
+    return body
+
+
+def encode(value: bytes, media_type: MediaType | None, accept: str) -> Answer:
+    """The bytes: there is no other form to choose."""
+    del media_type, accept
+    return Answer(_OCTETS, value)
+
+
+_decode: Decode = decode
+_encode: Encode = encode

@@ -1,0 +1,120 @@
+"""The server's settings; the one place of the server that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from shipmark_serve.contract.errors import LoadFailed
+from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, Model, ServeSettings
+from shipmark_serve.contract.records import Record
+
+_PREFIX = "SHIPMARK_"
+R = TypeVar("R", bound=Record)
+
+
+class ServerSettings(Record, frozen=True, kw_only=True):
+    """Where the model is, where to listen, and when to give up; each is `SHIPMARK_<KEY>`.
+
+    `port` is `PORT`, as the platforms that start containers call it.
+    """
+
+    model: str = IMAGE_DESCRIPTION
+    root: str = IMAGE_ROOT
+    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    listen_fd: Annotated[int, Meta(ge=3)] | None = None
+    """An inherited, listening TCP socket; host and port are then not used."""
+    grace_s: Annotated[int, Meta(ge=0)] = 25
+    """How long requests in flight may take after SIGTERM."""
+    heartbeat_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """How long the event loop may be silent before the watchdog kills the server."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the server is told: by the environment, and by the model's description."""
+
+    server: ServerSettings
+    serve: ServeSettings
+    model: Model
+    root: Path
+    weights: Path | None
+    """`MODEL_PATH`, else the description's weights below the root."""
+
+
+def from_environment() -> Settings:
+    """Read the environment of this process, and set in it what the model's own code should find.
+
+    That is `MODEL_PATH`, and that onnxruntime sends nothing to its makers: its own call for that
+    comes too late, since it has reported its start by then.
+
+    Raises:
+        LoadFailed: A setting or the model's description is not right.
+    """
+    environ = os.environ  # noqa: TID251 - here they come in
+    settings = read(environ)
+    environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if settings.weights is not None:
+        environ["MODEL_PATH"] = str(settings.weights)
+    return settings
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read the settings, and the model's description that they name.
+
+    Raises:
+        LoadFailed: A setting or the description is not right.
+    """
+    server = _with_environment(ServerSettings(), environ)
+    model = _read_model(Path(server.model))
+    root = Path(server.root).resolve()
+    path = environ.get("MODEL_PATH") or model.weights
+    return Settings(
+        server=server,
+        serve=_with_environment(model.serve, environ),
+        model=model,
+        root=root,
+        weights=None if path is None else (root / path).resolve(),
+    )
+
+
+def _variable(key: str) -> str:
+    return "PORT" if key == "port" else f"{_PREFIX}{key.upper()}"
+
+
+def _with_environment(record: R, environ: Mapping[str, str]) -> R:
+    values = {
+        key: environ[_variable(key)]
+        for key in record.__struct_fields__
+        if environ.get(_variable(key))
+    }
+    for key, value in values.items():
+        try:
+            changed = msgspec.convert({key: value}, type(record), strict=False)
+        except msgspec.ValidationError as error:
+            raise LoadFailed(
+                f"the setting {_variable(key)}={value} is not right: {error}"
+            ) from error
+        record = msgspec.structs.replace(record, **{key: getattr(changed, key)})
+    return record
+
+
+def _read_model(path: Path) -> Model:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Model)
+    except OSError as error:
+        raise LoadFailed(
+            f"cannot read the model's description {path}: {error.strerror}",
+            hint="set SHIPMARK_MODEL to its path",
+        ) from error
+    except msgspec.DecodeError as error:
+        raise LoadFailed(
+            f"the model's description {path} is not one of this server's: {error}",
+            hint="build the image again: it was made for another version of shipmark-serve",
+        ) from error
