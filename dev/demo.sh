@@ -36,7 +36,8 @@ address=$(shipmark ps digits --json | python -c 'import json, sys; print(json.lo
 
 say "Ask it for a digit it has never seen"
 python examples/digits/show.py examples/digits/request.json
-run curl --silent --show-error --json @examples/digits/request.json "$address/predict" | tee "$again/answer"
+run curl --silent --show-error --json @examples/digits/request.json "$address/predict" --output "$again/answer"
+cat "$again/answer"
 echo
 python examples/digits/show.py examples/digits/request.json "$again/answer"
 

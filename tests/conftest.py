@@ -18,6 +18,9 @@ import pytest
 
 IN_CI = os.environ.get("CI") == "true"
 
+# onnxruntime's wheel reports home unless this is set before its first import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 
 @cache
 def _sandbox_lack() -> str | None:

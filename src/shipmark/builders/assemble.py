@@ -5,6 +5,7 @@ Python's lock, and compiling in processes of its own.
 """
 
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -192,4 +193,5 @@ def _image(lock: Lock, platform: str, layers: Sequence[BuiltLayer], store: Store
 
 def _processors() -> int:
     """Those this process may use; more than eight would only cost memory."""
-    return min(len(os.sched_getaffinity(0)), 8)
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(usable, 8)

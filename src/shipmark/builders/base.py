@@ -6,16 +6,13 @@ by root and readable by all; the server runs as `nonroot`, or as any user of gro
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from functools import partial
-from io import BytesIO
 
 from shipmark.builders import deb as debs
 from shipmark.builders.deb_pool import DebPool
 from shipmark.builders.part import Part
 from shipmark.errors import BuildError
 from shipmark.lock.lock import Deb
-from shipmark.oci.layer import CHUNK_BYTES, Directory, Entry, File, Symlink
+from shipmark.oci.layer import Directory, Entry, File, Symlink
 
 USER_ID = 65532
 
@@ -130,11 +127,11 @@ def _by_path(parts: Iterable[Part]) -> dict[str, Entry]:
 def _status(package: Deb, contents: debs.Contents) -> Iterator[Entry]:
     """What dpkg would remember, in the form that scanners read of images without dpkg."""
     head, newline, rest = contents.control.partition(b"\n")
-    yield _file(
+    yield File.of_bytes(
         f"var/lib/dpkg/status.d/{package.name}",
         head + newline + b"Status: install ok installed\n" + rest,
     )
-    yield _file(f"var/lib/dpkg/status.d/{package.name}.md5sums", contents.md5sums)
+    yield File.of_bytes(f"var/lib/dpkg/status.d/{package.name}.md5sums", contents.md5sums)
 
 
 def _configured(
@@ -149,12 +146,12 @@ def _configured(
         yield Directory(path)
     wanted = [
         *(Symlink(path, target) for path, target in _RUNTIME_LINKS.items()),
-        _file("etc/passwd", _PASSWD.encode()),
-        _file("etc/group", _GROUP.encode()),
-        _file("etc/nsswitch.conf", _NSSWITCH.encode()),
-        _file("etc/hosts", _HOSTS.encode()),
-        _file("etc/resolv.conf", b""),
-        _file("etc/os-release", _os_release(suite)),
+        File.of_bytes("etc/passwd", _PASSWD.encode()),
+        File.of_bytes("etc/group", _GROUP.encode()),
+        File.of_bytes("etc/nsswitch.conf", _NSSWITCH.encode()),
+        File.of_bytes("etc/hosts", _HOSTS.encode()),
+        File.of_bytes("etc/resolv.conf", b""),
+        File.of_bytes("etc/os-release", _os_release(suite)),
         *_certificates(known),
         *_alternatives(known, multiarch),
     ]
@@ -166,9 +163,9 @@ def _configured(
 def _certificates(known: Mapping[str, Entry]) -> Iterator[Entry]:
     """One file of all authorities, where OpenSSL and everybody else looks for it."""
     found = [known[path] for path in sorted(known) if path.startswith(_CERTIFICATES)]
-    authorities = [_content(entry) for entry in found if isinstance(entry, File)]
+    authorities = [entry.read() for entry in found if isinstance(entry, File)]
     if authorities:
-        yield _file(_BUNDLE, b"".join(text.rstrip(b"\n") + b"\n" for text in authorities))
+        yield File.of_bytes(_BUNDLE, b"".join(text.rstrip(b"\n") + b"\n" for text in authorities))
         yield Symlink("usr/lib/ssl/cert.pem", f"/{_BUNDLE}")
         yield Symlink("usr/lib/ssl/certs", "/etc/ssl/certs")
 
@@ -189,12 +186,3 @@ def _os_release(suite: str) -> bytes:
         f'PRETTY_NAME="Debian GNU/Linux ({suite})"\nNAME="Debian GNU/Linux"\n'
         f"{numbered}VERSION_CODENAME={suite}\nID=debian\n"
     ).encode()
-
-
-def _content(file: File) -> bytes:
-    with closing(file.open()) as stream:
-        return b"".join(iter(partial(stream.read, CHUNK_BYTES), b""))
-
-
-def _file(path: str, data: bytes) -> File:
-    return File(path, len(data), partial(BytesIO, data))

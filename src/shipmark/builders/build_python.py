@@ -8,7 +8,6 @@ unpacked once and starts often.
 import platform
 import sys
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock as Mutex
@@ -108,7 +107,7 @@ def _unpack(entries: Iterable[Entry], root: Path, python: str, store: Store) -> 
                     if inner.startswith("lib-dynload/"):
                         _write(entry, folder / entry.path)
                     elif inner.endswith(".py"):
-                        archive.writestr(inner, _content(entry))
+                        archive.writestr(inner, entry.read())
                 elif entry.path.startswith(("usr/bin/python", "usr/lib/")):
                     _write(entry, folder / entry.path)
         store.place(folder, root)
@@ -119,13 +118,8 @@ def _write(entry: Entry, path: Path) -> None:
     if isinstance(entry, File):
         # Never through a link that an earlier package left there: "x" refuses what exists.
         with path.open("xb") as target:
-            target.write(_content(entry))
+            target.write(entry.read())
         path.chmod(0o755 if entry.executable else 0o644)
     elif isinstance(entry, Symlink) and "/" not in entry.target and entry.target != "..":
         # Links of libraries stay in their directory; others are not needed here.
         path.symlink_to(entry.target)
-
-
-def _content(file: File) -> bytes:
-    with closing(file.open()) as stream:
-        return stream.read(file.size)

@@ -8,8 +8,6 @@ the code's.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from io import BytesIO
 
 from shipmark import digest as digests
 from shipmark.builders import package_files
@@ -167,7 +165,7 @@ class Planner:
 
     def _description(self) -> Plan:
         text = canonical(self._lock.model)
-        file = File(IMAGE_DESCRIPTION.lstrip("/"), len(text), partial(BytesIO, text))
+        file = File.of_bytes(IMAGE_DESCRIPTION.lstrip("/"), text)
         return self._plan(
             "description",
             [text.decode()],

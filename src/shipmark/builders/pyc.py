@@ -4,12 +4,11 @@ The same source at the same path gives the same bytes, whatever else is compiled
 whatever processor, so a layer's bytecode does not depend on who builds it.
 """
 
+import errno
 import resource
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from shipmark.builders import pyc_worker as worker
@@ -17,13 +16,14 @@ from shipmark.builders.build_python import BuildPython
 from shipmark.builders.part import Part
 from shipmark.builders.spool import Spool, Workspace
 from shipmark.errors import BuildError
-from shipmark.oci.layer import CHUNK_BYTES, File, Reader
+from shipmark.oci.layer import File
 
 _OPTIONS = ("-S", "-s", "-P", "-B", "-W", "ignore")
 _SOURCE_BYTES = 8 << 20
 """A larger file gets no bytecode: compiling it could take gigabytes."""
 
 _MEMORY_BYTES = 4 << 30
+_TIME_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,7 @@ def _compiled(
     paths = sorted(sources)
     for path in paths:
         name = f"/{path}".encode()
-        with closing(sources[path].open()) as stream:
-            source = _all(stream)
+        source = sources[path].read()
         requests.write(worker.REQUEST.pack(len(name), len(source)) + name + source)
     requests.flush()
     status = _run(python, requests, replies)
@@ -105,7 +104,7 @@ def _compiled(
         if len(head) != worker.REPLY.size:
             raise BuildError(
                 f"tried to compile /{path}: the compiler ended with status {status}",
-                hint="the file may be too deeply nested to compile",
+                hint="leave the file out if it is not needed; the compiler cannot cope with it",
             )
         outcome, line, size = worker.REPLY.unpack(head)
         offset += worker.REPLY.size
@@ -131,12 +130,16 @@ def _run(python: BuildPython, requests: Spool, replies: Spool) -> int:
                 stderr=subprocess.DEVNULL,
             )
             resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-            return process.wait()
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (_TIME_S, _TIME_S))
+            status = process.wait()
     except OSError as error:
         raise BuildError(
             f"tried to start {interpreter.command[0]}: {error.strerror or error}",
             hint="the store must lie on a file system from which programs can be run",
         ) from error
+    if status == errno.ENOSPC:
+        replies.refuse(status)
+    return status
 
 
 def _check_version(replies: Spool, python: BuildPython) -> int:
@@ -150,11 +153,6 @@ def _check_version(replies: Spool, python: BuildPython) -> int:
             hint="lock the base again: shipmark lock --upgrade base",
         )
     return len(line) + 1
-
-
-def _all(stream: Reader) -> bytes:
-    """Everything up to the end, for only there a source checks itself."""
-    return b"".join(iter(partial(stream.read, CHUNK_BYTES), b""))
 
 
 def _cached(path: str, python: str) -> str:

@@ -1,7 +1,8 @@
 """The program that compiles `.pyc` files; it runs in the Python of a lock, not in Shipmark's.
 
-On standard input come frames of a path and a source; on standard output goes, for each, a frame
-of a status and the `.pyc` or a message. Sources are compiled; nothing of them is executed.
+From standard input come frames of a path and a source; to standard output goes, for each, a frame
+of a status and the `.pyc` or a message. A disk's refusal is the exit status.
+Sources are compiled; nothing of them is executed.
 A `.pyc` is hash-based and unchecked (PEP 552), so that no time is in it and none is asked for.
 """
 
@@ -18,15 +19,17 @@ _UNCHECKED_HASH = struct.pack("<I", 0b01)
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer all requests."""
     gc.disable()  # compiling leaves no cycles behind
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     replies.write(f"{sys.version.split()[0]}\n".encode())
+    replies.flush()
     while header := requests.read(REQUEST.size):
         path_bytes, source_bytes = REQUEST.unpack(header)
         path = requests.read(path_bytes).decode()
         status, line, answer = _compiled(path, requests.read(source_bytes))
         replies.write(REPLY.pack(status, line, len(answer)) + answer)
+        replies.flush()  # so that the answers tell at which file the compiler broke down
 
 
 def _compiled(path: str, source: bytes) -> tuple[int, int, bytes]:
@@ -42,4 +45,7 @@ def _compiled(path: str, source: bytes) -> tuple[int, int, bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(error.errno)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self, TypeVar
+from typing import BinaryIO, NoReturn, Protocol, Self, TypeVar
 
 from shipmark.oci.layer import Reader
 from shipmark.store.disk import explained
@@ -55,6 +55,11 @@ class Spool:
     def sink(self) -> BinaryIO:
         """Open it for another program to write to."""
         return self._path.open("wb")
+
+    def refuse(self, number: int) -> NoReturn:
+        """Say that another program could not write to it, because of the error `number`."""
+        with explained(self._path):
+            raise OSError(number, os.strerror(number))
 
     def opener(self, offset: int, size: int) -> Callable[[], Reader]:
         """What opens the `size` bytes from `offset` as a stream."""

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from hashlib import sha256
-from io import BytesIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from shipmark import digest as digests
@@ -147,7 +146,7 @@ def _file(archive: ZipFile, member: ZipInfo, path: str, wheel: Wheel, python: st
     start = opener().read(len(_SHEBANG))
     if start == _SHEBANG:
         text = _with_interpreter(opener(), size, python)
-        return File(path, len(text), partial(BytesIO, text), executable=True)
+        return File.of_bytes(path, text, executable=True)
     return File(path, size, opener, executable=True)
 
 

@@ -105,17 +105,20 @@ class Downloads:
         return whole
 
     def _fetch_missing(self, missing: list[Wanted], task: Task) -> None:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as pool:
-            # The largest first: the last to finish should be a small one.
-            order = sorted(missing, key=lambda each: -(each.size or 0))
-            pending = [pool.submit(self.fetch, each, task) for each in order]
-            try:
-                for each in as_completed(pending):
-                    each.result()
-            except BaseException:
-                self.transport.cancelled.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        # The largest first: the last to finish should be a small one.
+        order = sorted(missing, key=lambda each: -(each.size or 0))
+        try:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as pool:
+                pending = [pool.submit(self.fetch, each, task) for each in order]
+                try:
+                    for each in as_completed(pending):
+                        each.result()
+                except BaseException:
+                    self.transport.cancelled.set()
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        finally:
+            self.transport.cancelled.clear()
 
     def _fill(self, part: "_Part") -> None:
         """Download until `part` is whole; wrong bytes are asked for once more from the start."""

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,6 +81,7 @@ def make_lock(
             system=parts.system(package),
             requires=parts.requires(package),
             requirements=package.requirements,
+            allowed=package.hashes,
             platforms=tuple(sorted(set(platforms))),
             previous=previous,
             upgrade=frozenset(upgrade),
@@ -127,6 +127,7 @@ class _Task:
     system: tuple[str, ...]
     requires: tuple[str, ...]
     requirements: tuple[str, ...]
+    allowed: Mapping[str, frozenset[str]]
     platforms: tuple[str, ...]
     previous: Lock | None
     upgrade: frozenset[str]
@@ -152,9 +153,7 @@ class _Task:
             Selection(base=base_packages(self.suite.python), system=self.system),
             Selection(base=build_packages(self.suite.python)),
         ]
-        with ThreadPoolExecutor(thread_name_prefix="debian") as pool:
-            answers = pool.map(lambda each: archive.lock(each, selections), BUILD_ARCHITECTURES)
-            locked = dict(zip(BUILD_ARCHITECTURES, answers, strict=True))
+        locked = archive.lock(BUILD_ARCHITECTURES, selections)
         base = {platform: locked[platform.removeprefix("linux/")][0] for platform in self.platforms}
         return base, {architecture: answer[1] for architecture, answer in locked.items()}
 
@@ -163,7 +162,10 @@ class _Task:
         names = {canonicalize_name(name) for name in self.upgrade - {ALL, BASE, server_wheel.NAME}}
         stays = self._standing(upgraded=ALL in self.upgrade or bool(names))
         if stays is not None and stays.requires == self.requires:
-            return {platform: stays.platforms[platform].wheels for platform in self.platforms}
+            kept = {platform: stays.platforms[platform].wheels for platform in self.platforms}
+            every = (wheel for wheels in kept.values() for wheel in wheels)
+            if all(wheel.sha256 in self.allowed.get(wheel.name, {wheel.sha256}) for wheel in every):
+                return kept
         chosen: dict[str, tuple[Pin, ...]] = {}
         prefer: dict[str, str] = {}
         if self.previous is not None and ALL not in self.upgrade:
@@ -180,6 +182,7 @@ class _Task:
                     server,
                     Aim(suite=self.suite, python_exact=exact, platform=platform),
                     prefer=prefer,
+                    allowed=self.allowed,
                     sources=self.downloads.transport.sources,
                     scratch=scratch,
                 )

@@ -82,19 +82,35 @@ def obtain_files(
     with Transport(sources) as transport:
         downloads = Downloads(sources.cache, transport)
         from_mirror = [_from_mirror(deb, sources) for deb in debs]
+        named = [deb.sha256 for deb in debs] + [wheel.sha256 for wheel in wheels]
+        kept = any(downloads.path(sha256).exists() for sha256 in named)
         remembered = [wheel for wheel in wheels if places.recall(wheel.sha256) is not None]
         try:
-            files = _fetch(from_mirror, wheels, downloads, places, progress)
+            _gather(from_mirror, wheels, downloads, places, store=store, progress=progress)
         except (DownloadFailed, DigestMismatch):
-            if not remembered:
+            if not kept and not remembered:
                 raise
-            # A place that was remembered may have changed: look again, once.
+            # A kept file may be damaged, a remembered place out of date: once without either.
             for wheel in remembered:
                 places.forget(wheel.sha256)
-            transport.cancelled.clear()
-            files = _fetch(from_mirror, wheels, downloads, places, progress)
-        for sha256, path in files.items():
-            _adopt(store, sha256, path)
+            _gather(from_mirror, wheels, downloads, places, store=store, progress=progress)
+
+
+def _gather(
+    debs: Sequence[Wanted],
+    wheels: Sequence[Wheel],
+    downloads: Downloads,
+    places: Places,
+    *,
+    store: Store,
+    progress: Progress,
+) -> None:
+    for sha256, path in _fetch(debs, wheels, downloads, places, progress).items():
+        try:
+            store.adopt(path, digests.from_hex(sha256))
+        except DigestMismatch:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _fetch(
@@ -134,14 +150,6 @@ def _obtain_server(wanted: Wheel, store: Store) -> None:
             hint="take the new one: shipmark lock --upgrade shipmark-serve",
         )
     store.put(data)
-
-
-def _adopt(store: Store, sha256: str, path: Path) -> None:
-    try:
-        store.adopt(path, digests.from_hex(sha256))
-    except DigestMismatch:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _has(store: Store, file: Deb | Wheel) -> bool:

@@ -50,6 +50,10 @@ def _resolved(lock: Lock, package: Package) -> Iterator[str]:
     """Differences that need versions, or the server, to be chosen anew."""
     server, _ = server_wheel.build()
     yield from _requirements(lock.requires, parts.requires(package))
+    for platform, locked in lock.platforms.items():
+        for wheel in locked.wheels:
+            if wheel.sha256 not in package.hashes.get(wheel.name, {wheel.sha256}):
+                yield f"the package's hashes no longer allow {wheel.filename} ({platform})"
     if server != lock.server:
         yield (
             f"the server changed: shipmark-serve {lock.server.version} "

@@ -44,7 +44,7 @@ def model(package: Package, previous: Lock | None) -> Model:
     A name that nobody chose is that of the directory or file; it stays as it was first locked, so
     that a copy of the package under another name is still the same model.
     """
-    if previous is None or package.config.model.name is not None:
+    if previous is None or package.name_chosen:
         return package.model
     return msgspec.structs.replace(package.model, name=previous.model.name)
 

@@ -27,6 +27,7 @@ from shipmark.lock.sources import Sources
 _UV_NEWEST_GLIBC = (2, 40)
 """The newest that `uv --python-platform` knows."""
 
+_NO_SOLUTION = "No solution found when resolving dependencies cause: "
 _NO_WHEEL = re.compile(r"no usable wheels|no wheels with a matching|has no wheels")
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Network connectivity|Could not connect"
@@ -72,6 +73,7 @@ def resolve(
     aim: Aim,
     *,
     prefer: Mapping[str, str],
+    allowed: Mapping[str, frozenset[str]],
     sources: Sources,
     scratch: Path,
 ) -> tuple[Pin, ...]:
@@ -82,6 +84,7 @@ def resolve(
         server: Its pins stand: where the package's clash with them, nothing is chosen.
         aim: Python, glibc and platform of the image.
         prefer: Name -> version to keep where it fits.
+        allowed: Name -> sha256 digits that the package's author allows; others may have any.
         sources: Indexes and how to reach them.
         scratch: An empty directory.
 
@@ -109,10 +112,12 @@ def resolve(
     )
     if completed.returncode != 0:
         said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
-        raise _failure(said.strip(), server, aim)
+        raise _failure(_explanation(said), server, aim)
     packages = tomllib.loads(output.read_text())["packages"]
     return tuple(
-        _pin(package, aim, scratch) for package in packages if package["name"] != "shipmark-serve"
+        _pin(package, aim, allowed.get(canonicalize_name(package["name"])), scratch)
+        for package in packages
+        if package["name"] != "shipmark-serve"
     )
 
 
@@ -171,6 +176,13 @@ def _refuse_direct(line: str) -> None:
         )
 
 
+def _explanation(said: str) -> str:
+    """What uv says, without its frame and without advice on options that it was given."""
+    paragraphs = re.split(r"\n\s*(?=hint:)", said)
+    kept = [" ".join(each.split()) for each in paragraphs if "--no-build" not in each]
+    return "; ".join(kept).removeprefix("error: ").removeprefix(_NO_SOLUTION)
+
+
 def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:
     if _DENIED.search(said):
         return DownloadFailed(
@@ -208,20 +220,30 @@ def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:
     )
 
 
-def _pin(package: Mapping[str, Any], aim: Aim, scratch: Path) -> Pin:
+def _pin(
+    package: Mapping[str, Any], aim: Aim, allowed: frozenset[str] | None, scratch: Path
+) -> Pin:
     """Choose among the wheels of one package of a pylock.toml. Source: PEP 751."""
     offered = [(_filename(wheel), wheel) for wheel in package.get("wheels", ())]
+    name, version = canonicalize_name(package["name"]), str(package.get("version", ""))
+    if allowed is not None:
+        offered = [(file, wheel) for file, wheel in offered if _sha256(wheel) in allowed]
+        if not offered:
+            raise Unresolvable(
+                f"{name} {version} has no wheel whose sha256 is among the hashes that the "
+                "package's requirements give",
+                hint="pin the version that the hashes belong to, or give those of its wheels",
+            )
     wheel = tags.best(
         offered, python=aim.suite.python, glibc=aim.suite.glibc, platform=aim.platform
     )
-    name, version = canonicalize_name(package["name"]), str(package.get("version", ""))
     if wheel is None:
         raise Unresolvable(
             f"{name} {version} has no wheel for Python {aim.suite.python} on {aim.platform}",
             hint="require a version that has one, or put a wheel of your own into a directory "
             "named by PIP_FIND_LINKS",
         )
-    sha256 = wheel.get("hashes", {}).get("sha256")
+    sha256 = _sha256(wheel)
     if sha256 is None:
         raise Unresolvable(
             f"the index gives no sha256 for {_filename(wheel)}",
@@ -236,6 +258,11 @@ def _pin(package: Mapping[str, Any], aim: Aim, scratch: Path) -> Pin:
         sha256=sha256,
         size=wheel.get("size"),
     )
+
+
+def _sha256(wheel: Mapping[str, Any]) -> str | None:
+    sha256 = wheel.get("hashes", {}).get("sha256")
+    return sha256 if isinstance(sha256, str) else None
 
 
 def _filename(wheel: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ Source: Docker image specification v1.2, "Combined Image JSON + Filesystem Chang
 
 from collections.abc import Sequence
 from functools import partial
-from io import BytesIO
 
 from shipmark import digest as digests
 from shipmark.digest import Digest
@@ -46,7 +45,7 @@ def write_archive(blobs: Blobs, manifest: Digest, out: Writer, *, tags: Sequence
     entries = [
         File(name, blob.size, partial(blobs.open, blob.digest)) for name, blob in files.items()
     ]
-    entries.append(File("manifest.json", len(listing), partial(BytesIO, listing)))
+    entries.append(File.of_bytes("manifest.json", listing))
     write_tar(arranged(entries), out, epoch=0)
 
 

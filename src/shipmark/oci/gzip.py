@@ -103,21 +103,18 @@ class GzipWriter:
         """Forget what was not written."""
         while self._pending:
             self._pending.popleft().cancel()
-            self._room.release()
 
     def _submit(self) -> None:
-        # A writer that holds room never waits for more: it first writes what it holds, so that
-        # writers which share the room cannot wait for each other.
-        while not self._room.acquire(blocking=not self._pending):
-            self._write_oldest()
-        self._pending.append(self._pool.submit(compress_block, bytes(self._block), self._level))
+        self._room.acquire()
+        block = self._pool.submit(compress_block, bytes(self._block), self._level)
+        # Freed by the compressing thread and not when the block is written out: so no writer ever
+        # waits for another one to go on.
+        block.add_done_callback(lambda _: self._room.release())
+        self._pending.append(block)
         self._block.clear()
         self._started = True
         while self._pending and self._pending[0].done():
             self._write_oldest()
 
     def _write_oldest(self) -> None:
-        done = self._pending[0].result()
-        self._pending.popleft()
-        self._room.release()
-        self._out.write(done)
+        self._out.write(self._pending.popleft().result())

@@ -11,7 +11,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from io import BytesIO
+from typing import Protocol, Self
 
 from shipmark.errors import BuildError
 
@@ -48,6 +50,16 @@ class File:
     size: int
     open: Callable[[], Reader]
     executable: bool = False
+
+    @classmethod
+    def of_bytes(cls, path: str, data: bytes, *, executable: bool = False) -> Self:
+        """A file whose content is at hand."""
+        return cls(path, len(data), partial(BytesIO, data), executable)
+
+    def read(self) -> bytes:
+        """All of a small file; read to the end, for only there some sources check themselves."""
+        with closing(self.open()) as stream:
+            return b"".join(iter(partial(stream.read, CHUNK_BYTES), b""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,9 @@ class DirectorySource:
 def scan_directory(root: Path, complaints: Complaints) -> DirectorySource:
     """Find the files of the package in the directory `root`."""
     scan = _Scan(root, complaints)
-    files = dict(scan.files(root, ""))
-    complain_of_collisions([found.path for found in files], complaints)
-    return DirectorySource(files)
+    files = list(scan.files(root, ""))
+    complain_of_collisions([found.path for found, _ in files], complaints)
+    return DirectorySource(dict(files))
 
 
 def pick_files(model: Path, beside: Iterable[str], complaints: Complaints) -> DirectorySource:

@@ -50,6 +50,7 @@ class IgnoreRules:
 
     def __init__(self, lines: tuple[str, ...] = ()) -> None:
         self._spec = GitIgnoreSpec.from_lines((*DEFAULTS, *lines))
+        self._folders: dict[str, bool] = {}
 
     @classmethod
     def parse(cls, data: bytes, complaints: Complaints) -> Self:
@@ -81,7 +82,9 @@ class IgnoreRules:
 
     def ignores_folder(self, path: str) -> bool:
         """Whether nothing below the folder `path` belongs to the package."""
-        return self._matches(f"{path}/")
+        if path not in self._folders:
+            self._folders[path] = self._matches(f"{path}/")
+        return self._folders[path]
 
     def ignores_file(self, path: str) -> bool:
         """Whether the file is left out; its folders are not looked at."""

@@ -10,7 +10,7 @@ from shipmark.package.onnx_file import external_paths, read_onnx, schema_of
 from shipmark.package.paths import show
 from shipmark.package.requirements import Requirements
 from shipmark.package.sklearn_file import sklearn_version
-from shipmark.package.tree import Tree, refuse_pointer
+from shipmark.package.tree import Tree, reading, refuse_pointer
 from shipmark_serve.contract.schema import Schema
 
 SKLEARN_PROJECT = "scikit-learn"
@@ -35,6 +35,13 @@ def read_model_file(
     Raises:
         PackageError: It is no whole file of its kind.
     """
+    with reading(path):
+        return _read(tree, path, runtime, requirements, complaints)
+
+
+def _read(
+    tree: Tree, path: str, runtime: str, requirements: Requirements, complaints: Complaints
+) -> ModelFile:
     with tree.open(path) as stream:
         refuse_pointer(path, stream.read(64))
     if runtime == ONNX:

@@ -59,6 +59,8 @@ class Package:
     """A package as read; `config` has every default filled in."""
 
     name: str
+    name_chosen: bool = True
+    """Somebody gave the name; otherwise it is that of the file or directory."""
     version: Version
     config: Config
     model: Model

@@ -21,25 +21,15 @@ from shipmark.package.signature import MAX_ENTRY_BYTES, read_signature
 from shipmark.package.tree import hash_files, read_small
 from shipmark.package.version import version_of
 from shipmark_serve.contract.model import Model
-from shipmark_serve.contract.schema import Schema
+from shipmark_serve.contract.schema import Schema, Tensors
 
 T = TypeVar("T")
 
 
-def read(path: Path | None, *, stdin: BinaryIO | None = None, name: str | None = None) -> Package:
-    """Read the package at `path`, or the zip on `stdin`; nothing of it is executed.
-
-    The caller closes `Package.source` when the files are no longer needed.
-
-    Args:
-        path: A directory, a zip, or a single `.onnx`, `.joblib` or `.skops` file.
-        stdin: Where a zip comes from when `path` is None.
-        name: The model's name; before the one in `shipmark.toml`, and that before the name of
-            the file or directory.
-
-    Raises:
-        PackageError: It is no package, or one with mistakes; `complaints` lists them.
-    """
+def read_package(
+    path: Path | None, *, stdin: BinaryIO | None = None, name: str | None = None
+) -> Package:
+    """See `shipmark.package.read`."""
     origin = STANDARD_INPUT if path is None else str(path)
     complaints = Complaints(origin)
     try:
@@ -113,6 +103,7 @@ class _Reading:
         )
         return Package(
             name=name,
+            name_chosen=self._given_name is not None or file.config.model.name is not None,
             version=version,
             config=_filled(file.config, name, version, detected),
             model=Model(
@@ -203,6 +194,12 @@ class _Reading:
                 file.config.python.version or "3.11",
                 self._complaints,
             )
+        if _has_tensors(schema) and not requirements.naming("numpy"):
+            self._complaints.note(
+                detected.entry or "",
+                "takes or gives arrays, and numpy is not among the requirements",
+                "add numpy, unless another requirement brings it",
+            )
         return ModelFile(schema=schema, requirements=requirements)
 
     def _halves(
@@ -228,6 +225,10 @@ class _Reading:
             "is missing: no golden record shows that the served model answers right",
             'add it: {"input": ..., "output": ...}',
         )
+
+
+def _has_tensors(schema: Schema | None) -> bool:
+    return schema is not None and Tensors in (type(schema.input), type(schema.output))
 
 
 def _filled(config: Config, name: str, version: Version, detected: Detected) -> Config:

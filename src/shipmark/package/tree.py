@@ -1,8 +1,9 @@
 """The files of a package before anything is known of them but their names."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,13 +36,24 @@ class Tree(Source, Protocol):
         """The package's files, by path."""
 
 
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turn what the operating system says while a file is read into a PackageError."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        mend = "check the disk it lies on, and try again"
+        raise refusal(show(path), f"cannot be read to its end ({reason})", mend) from error
+
+
 def read_small(source: Source, path: str, limit: int) -> bytes:
     """The whole content of one file.
 
     Raises:
         PackageError: It cannot be read, or is larger than `limit` bytes.
     """
-    with source.open(path) as stream:
+    with reading(path), source.open(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise refusal(path, f"is larger than {limit} bytes", "make it smaller")
@@ -94,7 +106,7 @@ def _hash(tree: Tree, found: Found) -> FileEntry | Complaint:
     state = hashlib.sha256()
     size = 0
     try:
-        with tree.open(found.path) as stream:
+        with reading(found.path), tree.open(found.path) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 if size == 0:
                     refuse_pointer(found.path, chunk)

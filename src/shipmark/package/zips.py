@@ -1,4 +1,4 @@
-"""A package in a zip, read safely: nothing is unpacked, and every bound is a constant here.
+"""A package in a zip, read safely: nothing is unpacked, every bound is a constant.
 
 Entries are streamed out of the archive when they are asked for, so no path of a zip ever becomes
 a path of the host. What could be read in two ways (a name twice, names that differ in case only,
@@ -7,16 +7,17 @@ other sizes than announced) is refused. A zip inside is just a file.
 
 import io
 import posixpath
-import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from typing import BinaryIO, cast
 
 from shipmark.errors import PackageError
+from shipmark.package import zip_entries
 from shipmark.package.complaints import Complaints, refusal
 from shipmark.package.ignore import IGNORE_FILE, MAX_IGNORE_BYTES, IgnoreRules
-from shipmark.package.paths import UnsafePathError, clean, parents, show
+from shipmark.package.paths import show
 from shipmark.package.tree import MAX_FILES, Found, complain_of_collisions
 
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
@@ -30,16 +31,8 @@ MAX_RATIO = 200
 
 RATIO_FREE_BYTES = 64 * 1024 * 1024
 
-MAX_LINK_BYTES = 4096
 MAX_LINK_STEPS = 8
 
-KEPT_FOLDERS = ("weights", "golden")
-"""A single top folder of one of these names is part of the package, not a wrapping around it."""
-
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-_OTHER_METHODS = {9: "deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 99: "AES"}
-_ENCRYPTED = 0x1
-_UTF8_NAME = 0x800
 _CORRUPT = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -96,18 +89,19 @@ def open_zip(stream: BinaryIO, complaints: Complaints) -> ZipSource:
     archive = _open_archive(stream, size)
     try:
         _check_bounds(archive.infolist(), size)
-        named = _named(archive.infolist(), complaints)
-        complain_of_collisions([path for path, _ in named], complaints)
-        inner = _without_top_folder(named)
+        entries = zip_entries.named(archive.infolist(), complaints)
+        complain_of_collisions([path for path, _ in entries], complaints)
+        inner = zip_entries.without_top_folder(entries)
         rules = _rules(archive, inner, complaints)
         environments = {path.rpartition("/")[0] for path in inner if path.endswith("/pyvenv.cfg")}
         files: dict[Found, zipfile.ZipInfo] = {}
         for path in inner:
-            is_link = _kind(inner[path]) == stat.S_IFLNK
-            if rules.ignores(path, environments) or (is_link and rules.ignores_link(path)):
+            if rules.ignores(path, environments):
+                continue
+            if zip_entries.is_link(inner[path]) and rules.ignores_link(path):
                 continue
             if (entry := _readable(archive, inner, path, complaints)) is not None:
-                files[Found(path, entry.file_size, _is_executable(entry))] = entry
+                files[Found(path, entry.file_size, zip_entries.is_executable(entry))] = entry
     except BaseException:
         archive.close()
         raise
@@ -227,28 +221,6 @@ def _check_bounds(entries: list[zipfile.ZipInfo], archive_size: int) -> None:
         )
 
 
-def _named(
-    entries: list[zipfile.ZipInfo], complaints: Complaints
-) -> list[tuple[str, zipfile.ZipInfo]]:
-    """The files among the entries, each by its path."""
-    named: list[tuple[str, zipfile.ZipInfo]] = []
-    for entry in entries:
-        name = _name(entry)
-        if name == "./":
-            continue
-        try:
-            path = clean(name)
-        except UnsafePathError as error:
-            complaints.add(_place(name), str(error), "pack the zip again without it")
-            continue
-        if not name.endswith("/"):
-            named.append((path, entry))
-    if not named:
-        complaints.raise_if_any()
-        raise refusal("the zip", "holds no files", "pack the files of the package into it")
-    return named
-
-
 def _rules(
     archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], complaints: Complaints
 ) -> IgnoreRules:
@@ -271,80 +243,26 @@ def _readable(
     at = path
     for _ in range(MAX_LINK_STEPS):
         entry = entries[at]
-        if (fault := _fault(entry)) is not None:
-            complaints.add(_place(at), *fault)
+        if (fault := zip_entries.fault(entry)) is not None:
+            complaints.add(zip_entries.place(at), *fault)
             return None
-        if _kind(entry) != stat.S_IFLNK:
+        if not zip_entries.is_link(entry):
             return entry
         with _open_entry(archive, entry, at) as stream:
-            target = stream.read(MAX_LINK_BYTES).decode(errors="replace")
+            data = stream.read(zip_entries.MAX_LINK_BYTES)
+        target = unicodedata.normalize("NFC", data.decode(errors="replace"))
         at = posixpath.normpath(posixpath.join(posixpath.dirname(at), target))
         if at not in entries:
             complaints.add(
-                _place(path),
-                _wrong_link(at, target, entries),
+                zip_entries.place(path),
+                zip_entries.wrong_link(at, target, entries),
                 "pack the files themselves in its place (zip -r follows links)",
             )
             return None
-    complaints.add(_place(path), "is a link that leads in a circle", "pack the file itself")
+    complaints.add(
+        zip_entries.place(path), "is a link that leads in a circle", "pack the file itself"
+    )
     return None
-
-
-def _wrong_link(at: str, target: str, entries: dict[str, zipfile.ZipInfo]) -> str:
-    if at.startswith(("/", "../")) or at == "..":
-        return f"is a link out of the package (to {show(target)})"
-    if any(at in parents(path) for path in entries):
-        return "is a link to a folder"
-    return "is a link that leads nowhere"
-
-
-def _fault(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
-    kind = _kind(entry)
-    if entry.flag_bits & _ENCRYPTED:
-        return "is encrypted", "pack the zip again without a password"
-    if entry.compress_type not in _METHODS:
-        method = _OTHER_METHODS.get(entry.compress_type, f"number {entry.compress_type}")
-        return f"is compressed by a method that is not read ({method})", "pack it with deflate"
-    if kind not in (0, stat.S_IFREG, stat.S_IFLNK):
-        return "is a device file, pipe or socket", "pack the zip again without it"
-    if kind == stat.S_IFLNK and entry.file_size > MAX_LINK_BYTES:
-        return "is a link with a target too long to be one", "pack the zip again without it"
-    return None
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    """The name as it was meant: many packers write UTF-8 without saying so."""
-    name = entry.orig_filename
-    if not entry.flag_bits & _UTF8_NAME:
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            return name
-    return name
-
-
-def _kind(entry: zipfile.ZipInfo) -> int:
-    """The Unix file type, 0 where the packer wrote none."""
-    return stat.S_IFMT(entry.external_attr >> 16)
-
-
-def _is_executable(entry: zipfile.ZipInfo) -> bool:
-    return bool((entry.external_attr >> 16) & stat.S_IXUSR)
-
-
-def _without_top_folder(named: list[tuple[str, zipfile.ZipInfo]]) -> dict[str, zipfile.ZipInfo]:
-    """The entries, below the one folder around them where there is one.
-
-    What nobody means to pack (`__MACOSX`, `.DS_Store`) may lie beside that folder.
-    """
-    junk = IgnoreRules()
-    meant = [path for path, _ in named if not junk.ignores(path)]
-    tops = {path.partition("/")[0] for path in meant}
-    top = next(iter(tops), "")
-    if len(tops) != 1 or top in KEPT_FOLDERS or top in meant:
-        return dict(named)
-    prefix = f"{top}/"
-    return {path.removeprefix(prefix): entry for path, entry in named if path.startswith(prefix)}
 
 
 def _open_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> BinaryIO:
@@ -361,10 +279,6 @@ def _corrupt_entry(path: str, error: Exception) -> PackageError:
         f"is damaged in the zip ({_words(error)})",
         "copy or pack the zip again; `unzip -t` tells whether it is whole",
     )
-
-
-def _place(name: str) -> str:
-    return f"zip entry {show(name)!r}"
 
 
 def _words(error: Exception) -> str:

@@ -24,7 +24,7 @@ def load(files: ModelFiles) -> Predictor:
         raise LoadFailed("the runtime python needs an entry file", hint="set [model] entry")
     module = _import(files.entry, files.root)
     predict = getattr(module, PREDICT, None)
-    if not callable(predict):
+    if not inspect.isroutine(predict):
         raise LoadFailed(
             f"{files.entry.name} has no function {PREDICT}", hint=f"define {PREDICT}(text)"
         )

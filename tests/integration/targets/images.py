@@ -53,7 +53,8 @@ def answer(connection):
         else:
             text = "ready"
         body = text.encode()
-        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+        head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+        connection.sendall(head + body)
 
 mode = os.environ.get("MODE", "")
 if mode == "crash":

@@ -1,4 +1,4 @@
-"""The life of a deployment on the process target: up, death, stop, start, down, and what is left."""
+"""The life of a deployment as a process: up, death, stop, start, down, and what is left."""
 
 import itertools
 import os
@@ -117,6 +117,7 @@ def test_a_model_that_dies_is_started_again_and_callers_wait_meanwhile(harness: 
     before = harness.up()
     with pytest.raises(_HUNG_UP):
         ask(before, "import os; os._exit(3)")
+    _wait_for(harness, "model", "restarting")
     # The supervisor keeps the port: this caller is answered by the next start.
     assert ask(before, "result = 'back'") == "back"
     after = _wait_for(harness, "model", "running")
@@ -129,6 +130,7 @@ def test_a_model_killed_from_outside_is_started_again(harness: Harness) -> None:
     before = harness.up()
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
+    _wait_for(harness, "model", "restarting")
     assert ask(before, "result = 'back'") == "back"
     assert _wait_for(harness, "model", "running").last_error == "it was killed by SIGKILL"
 
@@ -137,7 +139,7 @@ def test_a_model_that_shuts_its_listener_is_served_again_after_its_death(harness
     status = harness.up()
     with pytest.raises(_HUNG_UP):
         ask(status, "import os; listener.shutdown(2); os._exit(1)")
-    _wait_for(harness, "model", "running")
+    _wait_for(harness, "model", "restarting")
     assert ask(status, "result = 'back'") == "back"
 
 
@@ -155,7 +157,7 @@ def test_a_failing_init_shows_its_traceback_and_leaves_nothing(harness: Harness)
 
 def test_a_hanging_init_is_given_up_with_its_log(harness: Harness) -> None:
     began = time.monotonic()
-    with pytest.raises(RolloutFailed, match="not ready within 0.5 s") as failed:
+    with pytest.raises(RolloutFailed, match=r"not ready within 0\.5 s") as failed:
         harness.target.up(harness.deployment(mode="hang"), timeout_s=0.5)
     assert "loading for ever" in failed.value.message
     assert time.monotonic() - began < 5
@@ -256,6 +258,19 @@ def test_names_that_are_unknown_or_impossible(harness: Harness) -> None:
         with pytest.raises(DeployError, match="cannot name"):
             call("../other")
     assert harness.target.observe("other") is None
+
+
+def test_a_damaged_deployment_is_told_and_can_be_removed(harness: Harness) -> None:
+    harness.up(harness.deployment("good"))
+    broken = harness.up(harness.deployment("broken"))
+    (harness.state_root / "deployments" / "broken" / "deployment.json").write_text("{")
+    observed = {status.name: status for status in harness.target.ps()}
+    assert observed["good"].observed == "running"
+    assert "deployment.json is damaged" in (observed["broken"].last_error or "")
+    harness.target.down("broken")
+    assert [status.name for status in harness.target.ps()] == ["good"]
+    assert broken.pid is not None
+    assert process_is_gone(broken.pid)
 
 
 def test_secrets_of_the_environment_are_in_one_private_file_only(harness: Harness) -> None:
@@ -375,3 +390,34 @@ def test_kill_of_up_at_any_moment_leaves_a_state_that_can_be_removed(harness: Ha
     assert _traces(harness)["processes"] == []
     status = harness.up()
     assert ask(status, "result = 1") == "1"
+
+
+def test_kill_of_the_supervisor_at_any_moment_leaves_no_process(
+    harness: Harness, store: Store, base: bytes
+) -> None:
+    marker = f"marker-{os.getpid()}"
+    image = images.put_image(
+        store,
+        [base, images.tar({"app/server.py": images.SERVER.encode()})],
+        argv=(images.PYTHON, "-I", "/app/server.py", marker),
+    )
+    directory = StateDirectory(harness.state_root / "deployments" / "model")
+    for step in range(12):
+        child = os.fork()
+        if child == 0:
+            try:
+                harness.up(harness.deployment(image=image))
+            finally:
+                os._exit(0)
+        while (supervisor := directory.supervisor()) is None:
+            time.sleep(0.001)
+        time.sleep(step * 0.004)
+        os.kill(supervisor, signal.SIGKILL)
+        os.waitpid(child, 0)
+        deadline = time.monotonic() + 5
+        while any(marker in line for line in command_lines()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for status in harness.target.ps():
+            harness.target.down(status.name)
+        assert not _groups("model")

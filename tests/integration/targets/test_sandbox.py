@@ -61,7 +61,7 @@ def _host_service() -> Iterator[tuple[int, threading.Event]]:
 
 _WAYS_OUT = """
 address = ("127.0.0.1", %d)
-listener.shutdown(2)
+listener.shutdown(2)  # leaves a socket like any other, of the host's network
 result = json.dumps({
     "listener connect": attempt(listener.connect, address),
     "listener sendto": attempt(listener.sendto, b"x", 0x20000000, address),
@@ -74,7 +74,7 @@ result = json.dumps({
     "packet": attempt(socket.socket, 17, 3),
     "io_uring": attempt(system_call, 425, 8, ctypes.create_string_buffer(120)),
 })
-listener.listen()
+attempt(listener.listen)
 """
 
 

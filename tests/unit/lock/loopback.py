@@ -69,6 +69,10 @@ def serving(certificate: Path | None = None) -> Iterator[Loopback]:
         def do_GET(self) -> None:
             _answer(self, content)
 
+        def do_HEAD(self) -> None:
+            body = content.files.get(self.path)
+            _send(self, 404 if body is None else 200, body or b"", {})
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             pass
 
@@ -148,4 +152,5 @@ def _send(
     for name, value in ({"Content-Length": str(len(body))} | headers).items():
         handler.send_header(name, value)
     handler.end_headers()
-    handler.wfile.write(body)
+    if handler.command != "HEAD":
+        handler.wfile.write(body)

@@ -41,6 +41,7 @@ def package(
 ) -> Package:
     return Package(
         name="digits",
+        name_chosen=False,
         version=Version(code="1.0", code_digest=CODE, weights=None, weights_digest=None),
         config=config or Config(),
         model=model or Model(name="digits", version="1.0", code_digest=CODE, runtime="onnx"),

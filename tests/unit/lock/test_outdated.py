@@ -8,7 +8,6 @@ from shipmark.lock.lock import Expected, Lock
 from shipmark.package.config import (
     Config,
     ImageTable,
-    ModelTable,
     ResourcesTable,
     SystemTable,
 )
@@ -128,6 +127,18 @@ def test_what_is_taken_over_without_resolution(
 def test_a_name_that_nobody_chose_stays_as_it_was_locked(lock: Lock, before: Package) -> None:
     copied = changed(before, model={"name": "digits-copy"})
     assert outdated.changes(lock, copied) == []
-    named = changed(copied, config={"model": ModelTable(name="digits-copy")})
+    named = changed(copied, name_chosen=True)
     assert outdated.changes(lock, named) == ["[model] name was digits and is digits-copy"]
     assert outdated.refresh(lock, named).model.name == "digits-copy"
+
+
+def test_hashes_of_the_author_that_refuse_a_locked_wheel_need_resolution(
+    lock: Lock, before: Package
+) -> None:
+    allowed = {"numpy": frozenset({wheel("numpy").sha256})}
+    assert outdated.changes(lock, changed(before, hashes=allowed)) == []
+    refused = changed(before, hashes={"numpy": frozenset({"0" * 64})})
+    assert outdated.changes(lock, refused) == [
+        "the package's hashes no longer allow numpy-1.0-py3-none-any.whl (linux/amd64)"
+    ]
+    assert outdated.needs_resolution(lock, refused)

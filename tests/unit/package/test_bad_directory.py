@@ -1,5 +1,6 @@
 """What a directory must not hold is refused, each with its own sentence; links inside are read."""
 
+import io
 import os
 import socket
 import stat
@@ -126,6 +127,21 @@ def test_deep_folders(root: Path) -> None:
 def test_names_that_collide_in_case(root: Path) -> None:
     (root / "Model.py").write_text(PREDICT)
     assert "upper and lower case only" in the_only(complaints_of(root)).message
+
+
+def test_names_that_are_one_after_normalisation(root: Path) -> None:
+    write_tree(root, {"caf\u00e9.txt": "same", "cafe\u0301.txt": "same"})
+    assert the_only(complaints_of(root)).message == "is there twice"
+
+
+def test_disk_that_fails_while_a_file_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            del size
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(directory, "open_regular", lambda *_: Failing())
+    assert the_only(complaints_of(root)).message == "cannot be read to its end (input/output error)"
 
 
 def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

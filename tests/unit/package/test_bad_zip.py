@@ -252,3 +252,31 @@ def test_error_names_the_file_and_leaves_nothing_open(tmp_path: Path) -> None:
     path.write_bytes(b"no zip")
     with pytest.raises(PackageError, match=f"{path}: the zip: is not a zip"):
         read(path)
+
+
+def test_no_room_to_keep_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object, /) -> int:
+            del data
+            raise OSError(28, "No space left on device")
+
+    kept = Full()
+    monkeypatch.setattr("shipmark.package.opening.tempfile.TemporaryFile", lambda: kept)
+    found = the_only(complaints_of_zip(zip_of(LEAST)))
+    assert "no space left on device" in found.message
+    assert "TMPDIR" in found.mend
+    assert kept.closed
+
+
+def test_endless_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shipmark.package.opening.MAX_TOTAL_BYTES", 10)
+    assert "is larger than 10 bytes" in the_only(complaints_of_zip(zip_of(LEAST))).message
+
+
+def test_refused_zip_is_closed() -> None:
+    stream = io.BytesIO(zip_of({"model.py": "def predict(): ..."}))
+    with pytest.raises(PackageError):
+        read(None, stdin=stream, name="demo")
+    assert not stream.closed, "standard input is the caller's"
+    with pytest.raises(PackageError, match="is not given"):
+        read(None)

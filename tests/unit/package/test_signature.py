@@ -169,3 +169,11 @@ def test_newer_syntax_than_the_host_reads_is_only_noted(
     }
     note = read_files(tmp_path, files).notes[0]
     assert (note.place, "this host's Python 3.11" in note.message) == ("model.py:2", True)
+
+
+def test_arrays_without_numpy_are_noted(tmp_path: Path) -> None:
+    source = f"{HEAD}def predict(x: Row) -> str: ..."
+    notes = read_files(tmp_path, {"model.py": source}).notes
+    assert any("numpy is not among the requirements" in each.message for each in notes)
+    files = {"model.py": source, "requirements.txt": "numpy"}
+    assert not any("numpy" in each.message for each in read_files(tmp_path, files).notes)

@@ -14,7 +14,7 @@ from shipmark_serve.runtimes.python import load
 Files = Callable[[str], ModelFiles]
 IMPORTS = """
 from __future__ import annotations
-import dataclasses, functools, numpy, numpy.typing, typing
+import dataclasses, numpy, numpy.typing, typing
 from typing import Annotated
 from shipmark_serve import Tensor
 
@@ -43,7 +43,7 @@ def test_no_annotation_means_text(files: Files) -> None:
         "def predict(text): return text",
         "def predict(text: str, more: int = 1, *rest, **others) -> str: return text",
         "class Model:\n    def predict(self, text): return text\npredict = Model().predict",
-        "predict = functools.partial(lambda text, mode: text, mode=1)",
+        "predict = lambda text: text",
     ):
         assert schema(files, code) == Schema(input=Text(), output=Text())
 

@@ -86,5 +86,5 @@ def test_what_has_nothing_to_predict_is_refused(files: Files) -> None:
 
 
 def test_another_kind_of_file_is_refused(files: Files) -> None:
-    with pytest.raises(LoadFailed, match="cannot read model.pkl"):
+    with pytest.raises(LoadFailed, match=r"cannot read model\.pkl"):
         load(files("model.pkl"))

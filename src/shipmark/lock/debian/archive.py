@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
 from urllib.parse import quote
 
 import msgspec
@@ -96,8 +95,10 @@ class Archive:
         self._keys = keys
         self._progress = progress
 
-    def lock(self, architecture: str, selections: Sequence[Selection]) -> list[tuple[Deb, ...]]:
-        """Lock each selection for `architecture`.
+    def lock(
+        self, architectures: Sequence[str], selections: Sequence[Selection]
+    ) -> dict[str, list[tuple[Deb, ...]]]:
+        """Lock each selection for each architecture.
 
         An answer is remembered by the digests of the signed indexes it came from.
 
@@ -105,9 +106,17 @@ class Archive:
             DownloadFailed: An index cannot be read, or is not Debian's.
             LockError: A package is not known, or a dependency cannot be met.
         """
+        parts = self._parts()
+        with ThreadPoolExecutor(thread_name_prefix="debian") as pool:
+            answers = pool.map(lambda each: self._lock_one(parts, each, selections), architectures)
+            return dict(zip(architectures, answers, strict=True))
+
+    def _lock_one(
+        self, parts: Sequence[_Part], architecture: str, selections: Sequence[Selection]
+    ) -> list[tuple[Deb, ...]]:
         question = {
             "revision": _REVISION,
-            "releases": [part.release.digest for part in self._parts],
+            "releases": [part.release.digest for part in parts],
             "architecture": architecture,
             "selections": [asdict(selection) for selection in selections],
             "left out": [sorted(NOT_IN_BASE), sorted(SCRIPT_TOOLS)],
@@ -117,12 +126,11 @@ class Archive:
         try:
             return msgspec.json.decode(note.read_bytes(), type=list[tuple[Deb, ...]])
         except (OSError, msgspec.MsgspecError):
-            packages = self._packages(architecture)
+            packages = self._packages(parts, architecture)
             answer = [_select(packages, selection) for selection in selections]
             replace(note, msgspec.json.encode(answer))
             return answer
 
-    @cached_property
     def _parts(self) -> tuple[_Part, ...]:
         suites = (
             ("debian", self._suite),
@@ -161,10 +169,9 @@ class Archive:
             replace(note, msgspec.msgpack.encode(fresh))
         return release
 
-    def _packages(self, architecture: str) -> Packages:
+    def _packages(self, parts: Sequence[_Part], architecture: str) -> Packages:
         wanted = [
-            (part.archive, part.index(architecture, self._root(part.archive)))
-            for part in self._parts
+            (part.archive, part.index(architecture, self._root(part.archive))) for part in parts
         ]
         files = self._downloads.fetch_all(
             (each for _, each in wanted),

@@ -51,7 +51,7 @@ def tail(path: Path, lines: int | None = None) -> list[str]:
     for file in (path.with_name(path.name + ".1"), path):
         try:
             with file.open("rb") as stream:
-                kept.extend(_printable(line) for line in stream)
+                kept.extend(printable(line) for line in stream)
         except FileNotFoundError:
             continue
     return list(kept)
@@ -69,7 +69,7 @@ def follow(path: Path, lines: int | None, alive: Callable[[], bool]) -> Iterator
             while piece := stream.readline():
                 begun += piece
                 if begun.endswith(b"\n"):
-                    yield _printable(begun)
+                    yield printable(begun)
                     begun = b""
             renewed = _renewed(path, stream.fileno())
             if renewed:
@@ -80,7 +80,7 @@ def follow(path: Path, lines: int | None, alive: Callable[[], bool]) -> Iterator
             else:
                 time.sleep(_POLL_S)
         if begun:
-            yield _printable(begun)
+            yield printable(begun)
     finally:
         stream.close()
 
@@ -92,6 +92,6 @@ def _renewed(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _printable(line: bytes) -> str:
+def printable(line: bytes) -> str:
     """Text that cannot steer the terminal it is shown on: the model wrote it."""
     return line.rstrip(b"\r\n").decode("utf-8", "replace").translate(_CONTROL)

@@ -117,7 +117,9 @@ def _unpack_all(store: Store, missing: dict[Digest, Descriptor], progress: Progr
     ):
         largest_first = sorted(missing.items(), key=lambda item: -item[1].size)
         unpacked = {
-            diff_id: pool.submit(_unpack_layer, store, layer, diff_id, scratch, budget, task)
+            diff_id: pool.submit(
+                _unpack_layer, store, layer, diff_id, scratch=scratch, budget=budget, task=task
+            )
             for diff_id, layer in largest_first
         }
         try:
@@ -132,7 +134,7 @@ def _unpack_all(store: Store, missing: dict[Digest, Descriptor], progress: Progr
 
 
 def _unpack_layer(
-    store: Store, layer: Descriptor, diff_id: Digest, scratch: Path, budget: Budget, task: Task
+    store: Store, layer: Descriptor, diff_id: Digest, *, scratch: Path, budget: Budget, task: Task
 ) -> Path:
     """Unpack one layer below `scratch` and check it."""
     root = scratch / digests.hex_of(diff_id)

@@ -24,10 +24,10 @@ class Descriptors:
     """Descriptors that bubblewrap inherits, beside the listening socket."""
 
     seccomp: int
-    status: int
-    """Where it writes {"child-pid": N}, and {"exit-code": N} once the model ran."""
+    info: int
+    """Written to and closed when it has forked."""
     block: int
-    """It starts the model when a byte can be read here."""
+    """It starts the model, last of all, when it has read a byte from here."""
 
 
 def arguments(sandbox: Sandbox, root: str, descriptors: Descriptors) -> list[str]:
@@ -57,6 +57,6 @@ def arguments(sandbox: Sandbox, root: str, descriptors: Descriptors) -> list[str
     return [
         *options,
         "--seccomp", str(descriptors.seccomp),
-        "--json-status-fd", str(descriptors.status),
+        "--info-fd", str(descriptors.info),
         "--block-fd", str(descriptors.block),
     ]  # fmt: skip

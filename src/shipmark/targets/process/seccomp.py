@@ -60,7 +60,8 @@ AMD64 = Architecture(
     x32=True,
     calls=_SHARED_CALLS
     | {
-        "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "clone": 56, "ptrace": 101, "syslog": 103,
+        "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "clone": 56, "ptrace": 101,
+        "syslog": 103,
         "modify_ldt": 154, "pivot_root": 155, "chroot": 161, "acct": 163, "mount": 165,
         "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "iopl": 172, "ioperm": 173,
         "init_module": 175, "delete_module": 176, "quotactl": 179, "kexec_load": 246,

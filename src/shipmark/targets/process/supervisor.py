@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.status import ObservedState
 from shipmark.errors import DeployError, ShipmarkError
 from shipmark.targets.process import (
@@ -33,7 +32,7 @@ from shipmark.targets.process import (
 from shipmark.targets.process.log import Writer
 from shipmark.targets.process.probe import Probe
 from shipmark.targets.process.sandbox import Sandbox
-from shipmark.targets.process.state import Launch, Observed, StateDirectory
+from shipmark.targets.process.state import Observed, StateDirectory
 from shipmark.targets.process.watch import Outcome, Rules, StopRequest, Watch
 
 FIRST_DELAY_S = 0.5
@@ -51,16 +50,15 @@ class Supervisor:
     def __init__(
         self,
         directory: StateDirectory,
-        deployment: Deployment,
-        plan: Launch,
-        *,
-        sandbox_host: launch.Host,
+        address: str,
+        recipe: launch.Recipe,
+        rules: Rules,
         observed: Observed,
     ) -> None:
         self._directory = directory
-        self._deployment = deployment
-        self._plan = plan
-        self._host = sandbox_host
+        self._address = address
+        self._recipe = recipe
+        self._rules = rules
         self._observed = observed
         self._log = Writer(directory.log)
         self._stop = StopRequest()
@@ -70,12 +68,13 @@ class Supervisor:
         """Run the model until it should stop or cannot start; gives the last word on it."""
         delay_s = FIRST_DELAY_S
         while True:
-            listener.listen(ports.BACKLOG)  # a model can shut its listening socket down
             outcome = self._run_once()
             if self._stop.requested:
                 return self._last("stopped", None)
             if not self._ever_ready:
                 return self._last("failed", outcome.reason, host_refused=outcome.host_refused)
+            # A model can shut its listening socket down; callers shall wait for the next one.
+            listener.listen(ports.BACKLOG)
             if outcome.ready_s >= HEALTHY_S:
                 delay_s = FIRST_DELAY_S
             self._log.say(f"{outcome.reason}; starting it again in {delay_s:g} s")
@@ -91,18 +90,9 @@ class Supervisor:
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
     def _run_once(self) -> Outcome:
-        deployment, plan, sandbox_host = self._deployment, self._plan, self._host
         self._log.say("starting")
-        box = Sandbox(
-            argv=plan.argv,
-            env=plan.env | deployment.env | {"SHIPMARK_LISTEN_FD": str(sandbox_host.listener)},
-            workdir=plan.workdir,
-            hostname=deployment.name,
-            network=deployment.network,
-            scratch_bytes=deployment.limits.scratch_bytes,
-        )
         try:
-            running = launch.start(box, plan.layers, deployment.limits, sandbox_host)
+            running = launch.start(self._recipe)
         except launch.LaunchFailed as error:
             return Outcome(f"the sandbox could not be made: {error}", host_refused=True)
         self._tell(
@@ -112,16 +102,16 @@ class Supervisor:
         )
         return Watch(
             running,
-            Rules(plan.ready_timeout_s, plan.stop_signal, deployment.stop_grace_s),
+            self._rules,
             stop=self._stop,
             log=self._log,
             probe=self._probe,
             on_ready=self._on_ready,
-            memory_kills=sandbox_host.groups.out_of_memory_kills,
+            memory_kills=self._recipe.groups.out_of_memory_kills,
         ).until_it_ends()
 
     def _probe(self) -> Probe:
-        return Probe(self._deployment.host, self._observed.port or 0)
+        return Probe(self._address, self._observed.port or 0)
 
     def _on_ready(self, ready: bool) -> None:
         self._ever_ready = True
@@ -185,16 +175,25 @@ def supervise(directory: StateDirectory) -> None:
             ),
         )
         enforcement.require(observed.limits, plan.required_limits)
-        sandbox_host = launch.Host(
-            bubblewrap=host.bubblewrap(),
-            filter=seccomp.program(host.architecture(), network=deployment.network),
-            listener=listener.fileno(),
+        recipe = launch.Recipe(
+            box=Sandbox(
+                argv=plan.argv,
+                env=plan.env | deployment.env | {"SHIPMARK_LISTEN_FD": str(listener.fileno())},
+                workdir=plan.workdir,
+                hostname=deployment.name,
+                network=deployment.network,
+                scratch_bytes=deployment.limits.scratch_bytes,
+            ),
+            layers=plan.layers,
+            limits=deployment.limits,
             groups=groups,
             limit_processes=limit_processes and "processes" not in groups.by,
+            listener=listener.fileno(),
+            filter=seccomp.program(host.architecture(), network=deployment.network),
+            bubblewrap=host.bubblewrap(),
         )
-        supervisor = Supervisor(
-            directory, deployment, plan, sandbox_host=sandbox_host, observed=observed
-        )
+        rules = Rules(plan.ready_timeout_s, plan.stop_signal, deployment.stop_grace_s)
+        supervisor = Supervisor(directory, deployment.host, recipe, rules, observed)
         _answer({})
         last = supervisor.run(listener)
     with suppress(OSError):

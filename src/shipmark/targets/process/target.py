@@ -34,6 +34,10 @@ _SPAWN_TIMEOUT_S = 30.0
 _KILL_MARGIN_S = 10.0
 _POLL_S = 0.003
 _SHOWN_LINES = 40
+_SANDBOX_NEEDS = (
+    "the sandbox needs bubblewrap 0.8, user namespaces, and overlay mounts in them (Linux 5.11); "
+    "inside a container, both must be allowed"
+)
 _ERRORS: dict[str, type[ShipmarkError]] = {
     kind.code: kind for kind in (DeployError, TargetUnavailable, Unsupported)
 }
@@ -118,7 +122,12 @@ class ProcessTarget:
     def observe(self, name: str) -> Status | None:
         """What it does now, or None; see Target."""
         directory = self._directory(name)
-        return self._status(directory) if directory.exists() else None
+        if not directory.exists():
+            return None
+        try:
+            return self._status(directory)
+        except DeployError as error:
+            return _failed(name, error) if directory.exists() else None
 
     def ps(self) -> list[Status]:
         """All deployments, by name; see Target."""
@@ -262,13 +271,10 @@ class ProcessTarget:
         begun = [at for at, line in enumerate(lines) if line == supervisor.STARTING]
         shown = _quoted(lines[begun[-1] + 1 if begun else 0 :][-_SHOWN_LINES:])
         if observed is not None and observed.host_refused:
-            setting = host.forbidding_setting()
+            found = host.forbidding_setting()
             return TargetUnavailable(
                 f"{directory.name} could not be started on this host: {reason}{shown}",
-                hint=f"{setting[0]}: {setting[1]}"
-                if setting
-                else "the sandbox needs user namespaces and overlay mounts in them (Linux 5.11); "
-                "inside a container, both must be allowed",
+                hint=": ".join(found) if found else _SANDBOX_NEEDS,
             )
         return RolloutFailed(
             f"{directory.name} did not become ready: {reason}{shown}",
@@ -330,6 +336,23 @@ def _tolerant(directory: StateDirectory) -> Desired | None:
         return directory.desired()
     except DeployError:
         return None
+
+
+def _failed(name: str, error: DeployError) -> Status:
+    """A deployment whose files are damaged; the others must still be told."""
+    return Status(
+        name=name,
+        version="",
+        desired="running",
+        observed="failed",
+        ready=False,
+        address=None,
+        digest=None,
+        pid=None,
+        restarts=0,
+        started_at_s=None,
+        last_error=error.message,
+    )
 
 
 def _quoted(lines: list[str]) -> str:

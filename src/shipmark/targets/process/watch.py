@@ -120,8 +120,8 @@ class Watch:
         self._end_probe()
         self._read_output(until_empty=True)
         ended = time.monotonic()
-        code, ran = self._running.close()
-        if not ran and not self._own_reason:
+        code, complete = self._running.close()
+        if not complete and not self._own_reason:
             return Outcome("bubblewrap could not make the sandbox", host_refused=True)
         self._look_for_memory_kills()
         return Outcome(
@@ -156,8 +156,11 @@ class Watch:
     def _enforce_times(self, now: float) -> None:
         if self._stop.requested and not self._own_reason:
             self._own_reason = "stopped"
-            self._kill_at = now + self._rules.stop_grace_s
-            self._running.signal(self._rules.stop_signal)
+            if self._first_ready == _NEVER:  # it has nothing to finish, and may not hear yet
+                self._kill_at = now
+            else:
+                self._kill_at = now + self._rules.stop_grace_s
+                self._running.signal(self._rules.stop_signal)
         if now >= self._ready_deadline and not self._own_reason:
             self._own_reason = f"it was not ready within {self._rules.ready_timeout_s:g} s"
             self._kill_at = now
