@@ -25,9 +25,10 @@ say "Build it again from nothing, in another store: the same digest"
 again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
 ln -s "$SHIPMARK_HOME/cache" "$again/cache"  # what was downloaded may stay
+SHIPMARK_HOME="$again" shipmark build --locked examples/digits >"$again/printed"
 second=$(SHIPMARK_HOME="$again" shipmark build --locked examples/digits --json | digest)
-echo "first  $first"
-echo "second $second"
+echo "first   $first"
+echo "second  $second"
 [ "$first" = "$second" ] || { echo "error: the digests differ" >&2; exit 1; }
 
 say "Start it in a sandbox: read-only, without network, not root"
@@ -36,7 +37,8 @@ address=$(shipmark ps digits --json | python -c 'import json, sys; print(json.lo
 
 say "Ask it for a digit it has never seen"
 python examples/digits/show.py examples/digits/request.json
-run curl --silent --show-error --json @examples/digits/request.json "$address/predict" --output "$again/answer"
+printf '$ curl --json @examples/digits/request.json %s/predict\n' "$address"
+curl --silent --show-error --fail --json @examples/digits/request.json "$address/predict" >"$again/answer"
 cat "$again/answer"
 echo
 python examples/digits/show.py examples/digits/request.json "$again/answer"

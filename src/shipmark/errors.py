@@ -81,7 +81,8 @@ class PackageError(ShipmarkError):
         """Make one error of all `complaints` about the package that the user calls `origin`."""
         if len(complaints) == 1:
             only = complaints[0]
-            return cls(f"{origin}: {only}", hint=only.mend, complaints=complaints)
+            told = str(only) if only.place == origin else f"{origin}: {only}"
+            return cls(told, hint=only.mend, complaints=complaints)
         lines = [f"{origin}: {len(complaints)} things to mend"]
         for each in complaints:
             lines.append(f"  {each}")

@@ -27,7 +27,7 @@ def environment(lock: Lock, platform: str, *, store: Store, folder: Path) -> Pat
             f"the lock has no wheels for {platform}",
             hint=f"lock it for this host: shipmark lock --platform {platform}",
         )
-    wheels = lock.platforms[platform].wheels
+    wheels = (*lock.platforms[platform].wheels, lock.server)
     named = "\n".join(sorted(wheel.sha256 for wheel in wheels))
     key = hashlib.sha256(f"{lock.python}\n{named}".encode()).hexdigest()[:16]
     target = folder / key

@@ -15,7 +15,7 @@ from shipmark.cli.platforms import host_platform
 from shipmark.errors import BuildError
 from shipmark.oci.archive import write_archive
 from shipmark.oci.layout import write_layout
-from shipmark.package import Package
+from shipmark_serve.contract.model import Model
 
 SHOWN_PARTS = 3
 
@@ -62,21 +62,21 @@ def command(
     place = yard(output.progress)
     with opened(path, name) as package:
         lock = lock_package(package, place, platforms=platforms or None, locked=locked)
-        built, _ = build_image(package, lock, place)
+        built, lock = build_image(package, lock, place)
         if target is not None:
-            _write(place, built, package, target)
-        output.result(_document(package, built), _text(package, built))
+            _write(place, built, lock.model, target)
+        output.result(_document(lock.model, built), _text(lock.model, built))
 
 
-def _write(place: Yard, built: Built, package: Package, target: Path) -> None:
+def _write(place: Yard, built: Built, model: Model, target: Path) -> None:
     if target.suffix != ".tar":
-        write_layout(place.store, built.index, target, name=str(package.version))
+        write_layout(place.store, built.index, target, name=model.version)
         return
     image = built.images.get(host_platform()) or next(iter(built.images.values()))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with beside.open("wb") as stream:
-            tags = [f"{package.name}:{package.version}"]
+            tags = [f"{model.name}:{model.version}"]
             write_archive(place.store, image.manifest, stream, tags=tags)
         beside.rename(target)
     except OSError as error:
@@ -89,11 +89,11 @@ def _write(place: Yard, built: Built, package: Package, target: Path) -> None:
             beside.unlink()
 
 
-def _document(package: Package, built: Built) -> dict[str, object]:
+def _document(model: Model, built: Built) -> dict[str, object]:
     first = next(iter(built.images.values()))
     return {
-        "name": package.name,
-        "version": str(package.version),
+        "name": model.name,
+        "version": model.version,
         "digest": built.index,
         "materials": built.materials,
         "manifests": {platform: image.manifest for platform, image in built.images.items()},
@@ -115,10 +115,10 @@ def _layer(layer: BuiltLayer) -> object:
     return msgspec.to_builtins(layer) | {"parts": [msgspec.to_builtins(part) for part in parts]}
 
 
-def _text(package: Package, built: Built) -> str:
+def _text(model: Model, built: Built) -> str:
     lines = []
     for platform, image in built.images.items():
-        lines.append(f"{package.name} {package.version} for {platform}, {size_text(image.size)}")
+        lines.append(f"{model.name} {model.version} for {platform}, {size_text(image.size)}")
         for layer in sorted(image.layers, key=lambda layer: -layer.size):
             names = [part.name for part in sorted(layer.parts, key=lambda part: -part.size)]
             more = f" and {len(names) - SHOWN_PARTS} more" if len(names) > SHOWN_PARTS else ""
@@ -126,4 +126,4 @@ def _text(package: Package, built: Built) -> str:
             cached = ", cached" if layer.cached else ""
             lines.append(f"  {size_text(layer.size):>9}  {layer.title}{shown}{cached}")
         lines.append(f"  manifest {image.manifest}")
-    return "\n".join([*lines, f"{package.name}@{built.index}"])
+    return "\n".join([*lines, f"{model.name}@{built.index}"])

@@ -129,7 +129,7 @@ def build_image(package: Package, lock: Lock, yard: Yard) -> tuple[Built, Lock]:
     materials.obtain(
         lock, platforms, store=yard.store, sources=yard.sources, progress=yard.progress
     )
-    yard.progress.step(f"building {package.name} {package.version}")
+    yard.progress.step(f"building {lock.model.name} {package.version}")
     built = assemble(
         lock, package.source, store=yard.store, platforms=platforms, progress=yard.progress
     )
@@ -151,7 +151,7 @@ def build_image(package: Package, lock: Lock, yard: Yard) -> tuple[Built, Lock]:
             text.write(Path(package.lock_path), lock)
     yard.store.tag(
         ImageRecord(
-            name=package.name,
+            name=lock.model.name,
             version=str(package.version),
             index=built.index,
             materials=built.materials,

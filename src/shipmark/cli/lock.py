@@ -42,7 +42,7 @@ def command(
         wheels = {wheel.name for platform in lock.platforms.values() for wheel in platform.wheels}
         debs = {deb.name for platform in lock.platforms.values() for deb in platform.debs}
         document = {
-            "name": package.name,
+            "name": lock.model.name,
             "version": str(package.version),
             "lock": package.lock_path,
             "digest": text.digest(lock),
@@ -52,6 +52,6 @@ def command(
         }
         output.result(
             document,
-            f"{package.lock_path or 'lock'}: {package.name} {package.version}, "
+            f"{package.lock_path or 'lock'}: {lock.model.name} {lock.model.version}, "
             f"{len(debs)} Debian packages, {len(wheels)} wheels, {text.digest(lock)}",
         )

@@ -180,7 +180,7 @@ def _explanation(said: str) -> str:
     """What uv says, without its frame and without advice on options that it was given."""
     paragraphs = re.split(r"\n\s*(?=hint:)", said)
     kept = [" ".join(each.split()) for each in paragraphs if "--no-build" not in each]
-    return "; ".join(kept).removeprefix("error: ").removeprefix(_NO_SOLUTION)
+    return " ".join(kept).removeprefix("error: ").removeprefix(_NO_SOLUTION)
 
 
 def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:

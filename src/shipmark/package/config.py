@@ -53,7 +53,7 @@ class ResourcesTable(Record, frozen=True, kw_only=True):
 
 
 class ValidateTable(Record, frozen=True, kw_only=True):
-    """`[validate]`: a data set, a metric and the least value that a version must reach."""
+    """`[validate]`: a data set, a metric and the threshold that a version must reach."""
 
     data: str
     metric: str

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Callable
 
-from shipmark.package.paths import UnsafePathError, clean
+from shipmark.package.complaints import did_you_mean
+from shipmark.package.paths import UnsafePathError, clean, show
 
 CONFIG_FILE = "shipmark.toml"
 
 PYTHON_OF_SUITE = {"bookworm": "3.11", "trixie": "3.13"}
 """Debian suite -> minor version of its Python."""
+
+METRICS = ("accuracy", "mean_absolute_error", "root_mean_squared_error")
+"""What `[validate] metric` may name; `shipmark.verify.metrics` computes them."""
 
 MAX_NAME = 63
 MAX_VERSION = 60
@@ -119,8 +123,10 @@ def _memory(value: str) -> Fault | None:
     return f"{value!r} is not an amount of memory", 'write it like "512M" or "2G"'
 
 
-def _not_empty(value: str) -> Fault | None:
-    return None if value.strip() else ("is empty", "give it a value or leave it out")
+def _metric(value: str) -> Fault | None:
+    if value in METRICS:
+        return None
+    return f"{show(value)!r} is no metric", did_you_mean(value, METRICS)
 
 
 RULES: dict[tuple[str, str], Callable[..., Fault | None]] = {
@@ -135,6 +141,6 @@ RULES: dict[tuple[str, str], Callable[..., Fault | None]] = {
     ("system", "packages"): _packages,
     ("resources", "memory"): _memory,
     ("validate", "data"): _path,
-    ("validate", "metric"): _not_empty,
+    ("validate", "metric"): _metric,
 }
 """(table, key) -> check of a value of the right type; keys without one may have any."""

@@ -62,7 +62,10 @@ def test_the_header_says_nothing_of_time_or_host() -> None:
 def test_gunzip_takes_several_members() -> None:
     data = random.Random(1).randbytes(5000)
     unpacked = subprocess.run(
-        ["gzip", "--decompress", "--stdout"], input=compressed(data), capture_output=True, check=True
+        ["gzip", "--decompress", "--stdout"],
+        input=compressed(data),
+        capture_output=True,
+        check=True,
     )
     assert unpacked.stdout == data
 
@@ -71,7 +74,10 @@ def test_the_bytes_of_this_compressor_are_known() -> None:
     """If this fails, another zlib-ng is at work, and every manifest digest changes."""
     words = [hashlib.sha256(bytes([number])).digest() for number in range(251)]
     data = b"".join(words[number * number % 251][: number % 29 + 3] for number in range(60_000))
-    assert of_bytes(compressed(data, block_bytes=1 << 18)) == "sha256:ef17ab671a391be3add9b8be3ac506b8713487e80271ffe98f5e248d1c883e61"
+    assert (
+        of_bytes(compressed(data, block_bytes=1 << 18))
+        == "sha256:ef17ab671a391be3add9b8be3ac506b8713487e80271ffe98f5e248d1c883e61"
+    )
 
 
 def test_writers_that_share_room_do_not_wait_for_each_other() -> None:
@@ -94,8 +100,8 @@ class _Refusal(Exception):
 
 
 class _Full:
-    def write(self, data: bytes) -> int:
-        raise _Refusal
+    def write(self, data: bytes, /) -> int:
+        raise _Refusal(len(data))
 
 
 def test_a_stream_that_fails_gives_its_room_back() -> None:

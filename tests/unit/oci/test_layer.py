@@ -3,6 +3,7 @@
 import io
 import subprocess
 import tarfile
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,7 @@ def _trees(draw: st.DrawFn) -> list[Entry]:
 
 @given(_trees(), st.randoms())
 def test_python_reads_back_what_was_written_in_any_order(
-    entries: list[Entry], random: "st.random.Random"
+    entries: list[Entry], random: Random
 ) -> None:
     data = tar(*entries)
     shuffled = list(entries)
@@ -74,7 +75,7 @@ def test_parents_stand_before_what_they_hold() -> None:
     assert names == ["a", "a-b", "a/b", "a/b/c"]
 
 
-def test_gnu_tar_reads_long_and_foreign_names(tmp_path: object) -> None:
+def test_gnu_tar_reads_long_and_foreign_names() -> None:
     long, foreign = "d/" + "x" * 150, "gruß/日本"
     data = tar(
         File.of_bytes(long, b"1"), File.of_bytes(foreign, b"22"), Symlink("l", "t" * 140 + "é")

@@ -33,7 +33,8 @@ def test_reads(text: str, expected: Reference) -> None:
     "text",
     [
         "", "a:", "a//b", "UP/x", "-a/b", "a_.b/c", "http://a/b", "x@sha256:ab", "x@md5:00", "a b",
-        "x:.tag", f"x:{'t' * 129}", f"ghcr.io/{'a' * 250}", "x@", "foo..com/x", "a.com:port/x", "x\n",
+        "x:.tag", f"x:{'t' * 129}", f"ghcr.io/{'a' * 250}", "x@", "foo..com/x", "a.com:port/x",
+        "x\n",
     ],
 )  # fmt: skip
 def test_refuses(text: str) -> None:

@@ -1,0 +1,1 @@
+"""How fast an image is built, beside `docker build` with BuildKit; `make bench-build` runs it."""

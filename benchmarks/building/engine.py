@@ -1,0 +1,148 @@
+"""Docker's side: an engine of its own below a folder, and the client of the same release."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from benchmarks.building.processes import Failed, Finished, run
+
+_HERE = Path(__file__).parent
+_ROOTFS = "shipmark-bench-rootfs"
+_BASE = "shipmark-bench-base"
+_PACKAGES = "python3.11,python3-pip,ca-certificates,libgomp1,libstdc++6"
+_START_S = 60
+PIP = "26.3"
+"""Of the base; newer and quicker than Debian's."""
+
+
+class Docker:
+    """A client of one engine.
+
+    Args:
+        socket: Where the engine listens.
+        engine: Its process.
+        folder: Takes the secrets and the base's files.
+    """
+
+    def __init__(self, socket: Path, engine: int, folder: Path) -> None:
+        self.engine = engine
+        self._folder = folder
+        # Debian's client, which comes with its engine; another on the path may know no BuildKit.
+        self._client = next(
+            path for path in ("/usr/bin/docker", shutil.which("docker")) if path and Path(path).exists()
+        )
+        self._environment = {
+            **os.environ,
+            "DOCKER_HOST": f"unix://{socket}",
+            "DOCKER_BUILDKIT": "1",
+            "DOCKER_CONFIG": str(folder / "client"),
+        }
+        self._secrets = self._written_secrets()
+
+    def call(self, *arguments: str) -> Finished:
+        """Run the client."""
+        return run([self._client, *arguments], self._environment)
+
+    def build(self, context: Path, tag: str, *options: str) -> Finished:
+        """Build an image; the build's network is the host's, and no secret stays in the image."""
+        return self.call(
+            "build", "--network=host", "--progress=plain", f"--tag={tag}", *self._secrets,
+            *options, str(context),
+        )  # fmt: skip
+
+    def make_base(self) -> None:
+        """Make the base image unless an earlier run did: Debian with Python and a current pip."""
+        with suppress(Failed):
+            self.call("image", "inspect", _BASE)
+            return
+        rootfs = self._folder / "rootfs.tar"
+        if not rootfs.exists():
+            run(
+                ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", "bookworm",
+                 str(rootfs)],
+                os.environ,
+            )  # fmt: skip
+        self.call("import", str(rootfs), _ROOTFS)
+        context = self._folder / "base"
+        context.mkdir(exist_ok=True)
+        shutil.copy(_HERE / "base.Dockerfile", context / "Dockerfile")
+        self.build(context, _BASE, f"--build-arg=PIP={PIP}")
+
+    @contextmanager
+    def running(self, tag: str, port: int) -> Iterator[None]:
+        """A container of an image, on the host's network."""
+        name = self.call(
+            "run", "--detach", "--network=host", f"--env=PORT={port}", tag
+        ).output.strip()
+        try:
+            yield
+        finally:
+            self.call("rm", "--force", name)
+
+    def versions(self) -> dict[str, str]:
+        """The engine and what it uses."""
+        server = json.loads(self.call("version", "--format={{json .Server}}").output)
+        found = {part["Name"]: part["Version"] for part in server["Components"]}
+        engine = found.pop("Engine")
+        found.pop("docker-init", None)
+        storage = self.call("info", "--format={{.Driver}}").output.strip()
+        return {
+            "Docker Engine": f"{engine} ({storage})",
+            "BuildKit": f"the one inside Docker Engine {engine}",
+            **found,
+        }
+
+    def _written_secrets(self) -> list[str]:
+        """pip's settings and the host's authorities, mounted while pip runs and kept nowhere."""
+        index = os.environ.get("PIP_INDEX_URL")
+        settings = ["[global]", "cert = /run/ca.pem", "break-system-packages = true",
+                    "disable-pip-version-check = true", "root-user-action = ignore"]  # fmt: skip
+        if index:
+            settings.append(f"index-url = {index}")
+        path = self._folder / "pip.conf"
+        path.write_text("\n".join([*settings, ""]))
+        path.chmod(0o600)
+        authorities = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+        return [f"--secret=id=pip,src={path}", f"--secret=id=ca,src={authorities}"]
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[Docker]:
+    """Start an engine whose files, sockets and processes all lie below `folder`; end it after.
+
+    Raises:
+        Failed: It does not start; the message has its log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    socket, log = folder / "socket", folder / "log"
+    # Builds use the host's network, so it needs no bridge and leaves the firewall alone.
+    command = [
+        "dockerd", f"--host=unix://{socket}", f"--data-root={folder / 'data'}",
+        f"--exec-root={folder / 'exec'}", f"--pidfile={folder / 'pid'}", "--bridge=none",
+        "--iptables=false", "--ip-masq=false",
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            docker = Docker(socket, process.pid, folder)
+            _wait(docker, process, log)
+            yield docker
+        finally:
+            process.terminate()
+            process.wait(_START_S)
+
+
+def _wait(docker: Docker, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(_START_S * 10):
+        with suppress(Failed):
+            docker.call("version")
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise Failed(f"dockerd did not start (it needs root):\n{log.read_text()}")
