@@ -154,7 +154,9 @@ def _entries(spool: Spool, name: str) -> Iterator[Entry]:
             elif member.issym():
                 yield Symlink(path, member.linkname)
             elif member.islnk():
-                linked = files[merged(_plain(member.linkname, name))]
+                linked = files.get(merged(_plain(member.linkname, name)))
+                if linked is None:
+                    raise _broken(name, f"{member.name} is a link to nothing")
                 yield replace(linked, path=path)
             elif member.isreg() and not member.issparse():
                 opener = spool.opener(member.offset_data, member.size)

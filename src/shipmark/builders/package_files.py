@@ -37,7 +37,7 @@ def compresses(entries: Sequence[FileEntry], source: Source, level: int) -> bool
 
 
 def _samples(entries: Sequence[FileEntry], source: Source, total: int) -> Iterator[bytes]:
-    places = [total * number // _SAMPLES for number in range(_SAMPLES)]
+    places = range(0, total, max(total // _SAMPLES, _SAMPLE_BYTES))
     start = 0
     for entry in entries:
         within = [place - start for place in places if start <= place < start + entry.size]

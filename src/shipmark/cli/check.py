@@ -14,6 +14,7 @@ from shipmark.deploy.deployment import Deployment
 from shipmark.errors import PackageError
 from shipmark.package import Package
 from shipmark.targets.process.target import ProcessTarget
+from shipmark.verify.validation import Validation, examine, validate
 
 
 @click.command()
@@ -25,7 +26,8 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
     """Tell everything that is wrong with the package at PATH, each with its place and its mend.
 
     First the package is read, without running anything of it. Then it is locked, built and started
-    once in the sandbox, where the server's own run of the golden records is the verdict.
+    once in the sandbox, where the server's own run of the golden records is the verdict. Where the
+    package has [validate], the started model must reach its threshold too.
     """
     place = yard(output.progress)
     try:
@@ -33,8 +35,8 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
             for note in package.notes:
                 mend = f" ({note.mend})" if note.mend else ""
                 output.progress.note(f"{note}{mend}")
-            if not static:
-                _start(package, place)
+            records = examine(package)
+            validation = None if static else _start(package, place, records)
             document = {
                 "name": package.name,
                 "version": str(package.version),
@@ -43,8 +45,9 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
                 "complaints": [],
                 "notes": [asdict(note) for note in package.notes],
                 "started": not static,
+                "validation": validation,
             }
-            output.result(document, _verdict(package, static=static))
+            output.result(document, _verdict(package, validation, static=static))
     except PackageError as error:
         if not output.as_json or not error.complaints:
             raise
@@ -52,7 +55,7 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
         raise SystemExit(3) from None
 
 
-def _start(package: Package, place: Yard) -> None:
+def _start(package: Package, place: Yard, records: int) -> Validation | None:
     """Start the image once, under a name and in a state directory of this check's own."""
     built, _ = build_image(package, lock_package(package, place), place)
     image = built.images[host_platform()]
@@ -66,13 +69,20 @@ def _start(package: Package, place: Yard) -> None:
             config=image.config,
             version=str(package.version),
         )
-        target.up(deployment, progress=place.progress)
-        target.down(name)
+        status = target.up(deployment, progress=place.progress)
+        try:
+            if status.address is None or not records:
+                return None
+            place.progress.step(f"validating {package.name}")
+            return validate(package, status.address, records=records, progress=place.progress)
+        finally:
+            target.down(name)
 
 
-def _verdict(package: Package, *, static: bool) -> str:
+def _verdict(package: Package, validation: Validation | None, *, static: bool) -> str:
     golden = len(package.model.golden)
     files = f"{golden} golden {'file' if golden == 1 else 'files'}"
     if static:
         return f"{package.name} {package.version}: nothing to mend ({files} not run)"
-    return f"{package.name} {package.version}: starts and answers ({files} hold)"
+    reached = "" if validation is None else f"; {validation}"
+    return f"{package.name} {package.version}: starts and answers ({files} hold{reached})"

@@ -1,6 +1,7 @@
 """`shipmark serve`: run a package from its source directory, for development."""
 
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,10 +11,11 @@ import msgspec
 import watchfiles
 
 from shipmark.builders.venv import environment
+from shipmark.cli.failure import report
 from shipmark.cli.flow import Yard, lock_package, opened, yard
 from shipmark.cli.output import Output, with_output
 from shipmark.cli.platforms import host_platform
-from shipmark.errors import PackageError
+from shipmark.errors import PackageError, ShipmarkError
 from shipmark.lock import materials
 
 GRACE_S = 10.0
@@ -32,17 +34,27 @@ def command(output: Output, *, path: str, port: int, reload: bool) -> None:
     """
     place = yard(output.progress)
     root = _root(path)
+    # Ended by a terminal or by a supervisor, the server goes first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="shipmark-serve-") as scratch:
+        description = Path(scratch) / "model.json"
         while True:
-            python = _prepare(path, place, Path(scratch) / "model.json")
-            output.progress.step(f"serving {path} on http://127.0.0.1:{port} (stop with Ctrl-C)")
-            server = _start(python, Path(scratch) / "model.json", root, port)
+            server = None
             try:
-                changed = _next_change(root) if reload else None
-                if changed is None:
+                python = _prepare(path, place, description)
+                server = _start(python, description, root, port)
+                output.progress.step(f"serving {path} on http://127.0.0.1:{port} (Ctrl-C stops it)")
+            except ShipmarkError as error:
+                if not reload:
+                    raise
+                report(error, as_json=output.as_json)
+            try:
+                if server is not None and not reload:
                     raise SystemExit(max(server.wait(), 0))
+                changed = _next_change(root)
             finally:
-                _stop(server)
+                if server is not None:
+                    _stop(server)
             output.progress.step(f"{changed} changed; starting again")
 
 

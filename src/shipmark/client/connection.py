@@ -115,10 +115,16 @@ class Connection:
                         f"there is no host {address.host}: {error.strerror}",
                         hint="see whether the name is right",
                     ) from error
-                case ssl.SSLError():
+                case ssl.SSLCertVerificationError():
                     raise ServeError(
-                        f"no safe connection to {address}: {_tls_reason(error)}",
-                        hint="set SSL_CERT_FILE if its certificate is of a CA of your own",
+                        f"the certificate of {address} cannot be trusted: {error.verify_message}",
+                        hint="set SSL_CERT_FILE if it is of a CA of your own",
+                    ) from error
+                case ssl.SSLError():
+                    reason = (error.reason or str(error)).replace("_", " ").lower()
+                    raise ServeError(
+                        f"no safe connection to {address}: {reason}",
+                        hint="see whether it speaks https",
                     ) from error
                 case http.client.RemoteDisconnected() | ConnectionError():
                     raise ServeError(
@@ -192,9 +198,3 @@ def _left_s(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-def _tls_reason(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    return (error.reason or str(error)).replace("_", " ").lower()

@@ -68,7 +68,9 @@ def retry_after_s(reply: Reply) -> float | None:
 
 def printable(text: str) -> str:
     """A server's words as they may stand in a message: nothing that steers a terminal."""
-    plain = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    plain = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
     return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}..."
 
 

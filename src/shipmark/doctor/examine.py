@@ -35,9 +35,8 @@ def examine(
             finding = result.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             finding = Finding.failed(
-                f"no answer within {timeout_s:g} s",
-                mend=f"something it looks at hangs, such as a disk or a name server: "
-                f"shipmark doctor {name} tries it alone",
+                f"{name} gave no answer within {timeout_s:g} s",
+                mend="something that was looked at hangs, such as a disk or a name server",
             )
         if finding.status != "ok" and not finding.why:
             finding = msgspec.structs.replace(finding, why=checks[name].why)

@@ -22,7 +22,7 @@ def check(store: Path) -> Finding:
     """Start one as `shipmark up` does, of an image that holds nothing."""
     try:
         with scratch(store) as layer:
-            layer.chmod(0o755)
+            layer.chmod(0o755)  # it becomes the root directory, which user 65532 walks through
             refused = refusal(__name__, str(layer))
     except ShipmarkError as error:
         return Finding.warning(

@@ -17,7 +17,7 @@ CHUNK_BYTES = 1 << 16
 MAX_RECORD_CHARACTERS = 64 << 20
 
 _SPACE = " \t\r\n"
-_FORM = 'a record is {"input": ..., "output": ...}, with "name" and "tolerance" if wanted'
+_FORM = 'a record is {"input": ..., "output": ...}, with "name" if wanted'
 
 
 def place_of(file: str, number: int, record: Golden | None = None) -> str:
@@ -39,9 +39,10 @@ def records(stream: BinaryIO, file: str) -> Iterator[Golden]:
     number = 0
     for number, value in enumerate(_values(_Text(stream, file)), start=1):
         try:
-            yield msgspec.convert(value, Golden)
+            record = msgspec.convert(value, Golden)
         except msgspec.ValidationError as error:
             raise wrong(place_of(file, number), f"is not right: {error}", _FORM) from error
+        yield record
     if number == 0:
         raise wrong(file, "holds no record", _FORM)
 
@@ -52,155 +53,90 @@ def wrong(place: str, message: str, mend: str) -> PackageError:
     return PackageError(str(complaint), hint=mend, complaints=(complaint,))
 
 
-class _Text:
-    """The file's text as far as it was needed, and how far it has been read."""
-
-    def __init__(self, stream: BinaryIO, file: str) -> None:
-        self._stream = stream
-        self._file = file
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._at_end = False
-        self.buffer = ""
-        self.position = 0
-        self.begun = 0
-        """How many values were begun."""
-
-    def more(self, size: int = CHUNK_BYTES) -> bool:
-        """Read on; False at the end of the file."""
-        if self._at_end:
-            return False
-        chunk = self._stream.read(size)
-        self._at_end = not chunk
-        try:
-            text = self._decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            raise self.fault("is not UTF-8") from error
-        self.buffer = self.buffer[self.position :] + text
-        self.position = 0
-        return True
-
-    def peek(self) -> str:
-        """The next character that is not space; empty at the end."""
-        while True:
-            while self.position < len(self.buffer):
-                if (character := self.buffer[self.position]) not in _SPACE:
-                    return character
-                self.position += 1
-            if not self.more():
-                return ""
-
-    def value(self) -> object:
-        """The value that begins here."""
-        self.begun += 1
-        self.peek()
-        while True:
-            try:
-                value, self.position = _decoder.raw_decode(self.buffer, self.position)
-            except json.JSONDecodeError as error:
-                # Most of the time it goes on beyond what was read. Reading twice as much each
-                # time keeps a large record from being looked through over and over.
-                if len(self.buffer) > MAX_RECORD_CHARACTERS:
-                    raise self.fault(
-                        f"is not JSON, or longer than {MAX_RECORD_CHARACTERS} characters"
-                    ) from error
-                if not self.more(max(CHUNK_BYTES, len(self.buffer))):
-                    raise self.fault(f"is not JSON: {error.msg}") from error
-            except (ValueError, RecursionError) as error:
-                raise self.fault(f"is not JSON: {error}") from error
-            else:
-                return value
-
-    def fault(self, message: str) -> PackageError:
-        place = place_of(self._file, self.begun) if self.begun else self._file
-        return wrong(place, message, "the file must be a JSON list of records")
-
-
-def _refuse_constant(text: str) -> object:
-    raise ValueError(f"{text} is no number there")
-
-
-_decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._at_end = False
-        self.buffer = ""
-        self.position = 0
-        self.begun = 0
-        """How many values were begun."""
-
-    def more(self, size: int = CHUNK_BYTES) -> bool:
-        """Read on; False at the end of the file."""
-        if self._at_end:
-            return False
-        chunk = self._stream.read(size)
-        self._at_end = not chunk
-        try:
-            text = self._decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            raise self.fault("is not UTF-8") from error
-        self.buffer = self.buffer[self.position :] + text
-        self.position = 0
-        return True
-
-    def peek(self) -> str:
-        """The next character that is not space; empty at the end."""
-        while True:
-            while self.position < len(self.buffer):
-                if (character := self.buffer[self.position]) not in _SPACE:
-                    return character
-                self.position += 1
-            if not self.more():
-                return ""
-
-    def value(self) -> object:
-        """The value that begins here."""
-        self.begun += 1
-        self.peek()
-        while True:
-            try:
-                value, self.position = _decoder.raw_decode(self.buffer, self.position)
-            except json.JSONDecodeError as error:
-                # Most of the time it goes on beyond what was read. Reading twice as much each
-                # time keeps a large record from being looked through over and over.
-                if len(self.buffer) > MAX_RECORD_CHARACTERS:
-                    raise self.fault(
-                        f"is not JSON, or longer than {MAX_RECORD_CHARACTERS} characters"
-                    ) from error
-                if not self.more(max(CHUNK_BYTES, len(self.buffer))):
-                    raise self.fault(f"is not JSON: {error.msg}") from error
-            except (ValueError, RecursionError) as error:
-                raise self.fault(f"is not JSON: {error}") from error
-            else:
-                return value
-
-    def fault(self, message: str) -> PackageError:
-        place = place_of(self._file, self.begun) if self.begun else self._file
-        return wrong(place, message, "the file must be a JSON list of records")
-
-
-class _NotANumber(ValueError):
-    pass
-
-
-def _refuse_constant(text: str) -> object:
-    raise _NotANumber(text)
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _values(text: _Text) -> Iterator[object]:
+def _values(text: "_Text") -> Iterator[object]:
     """The items of a JSON list, or the one value that the file is."""
-    if text.peek() != "[":
-        if text.peek():
-            yield text.value()
-    else:
+    first = text.peek()
+    if first == "[":
         text.position += 1
         separator = "]" if text.peek() == "]" else ","
         while separator == ",":
             yield text.value()
             separator = text.peek()
             if separator not in (",", "]"):
-                raise text.fault("is not JSON: a comma is missing, or the end")
+                raise text.fault("is not JSON: a comma or the end of the list should follow")
             text.position += separator == ","
         text.position += 1
+    elif first:
+        yield text.value()
     if text.peek():
-        raise text.fault("is not JSON: something stands after its end")
+        raise text.fault("is not JSON: something follows its end")
+
+
+class _Text:
+    """The file's text, as much of it as is looked at."""
+
+    def __init__(self, stream: BinaryIO, file: str) -> None:
+        self.position = 0
+        """Where the next character is in what was read."""
+        self._read = ""
+        self._values = 0
+        self._stream = stream
+        self._file = file
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+        self._at_end = False
+
+    def peek(self) -> str:
+        """The next character that is not space; empty at the end."""
+        while True:
+            while self.position < len(self._read):
+                if (character := self._read[self.position]) not in _SPACE:
+                    return character
+                self.position += 1
+            if not self._read_on(CHUNK_BYTES):
+                return ""
+
+    def value(self) -> object:
+        """The value that begins here."""
+        self._values += 1
+        self.peek()
+        while True:
+            try:
+                value, self.position = _JSON.raw_decode(self._read, self.position)
+            except json.JSONDecodeError as error:
+                # Most of the time it goes on beyond what was read. Reading twice as much each
+                # time keeps a large record from being looked through over and over.
+                if len(self._read) > MAX_RECORD_CHARACTERS:
+                    message = f"is not JSON, or longer than {MAX_RECORD_CHARACTERS} characters"
+                    raise self.fault(message) from error
+                if not self._read_on(max(CHUNK_BYTES, len(self._read))):
+                    raise self.fault(f"is not JSON: {error.msg}") from error
+            except (ValueError, RecursionError) as error:
+                raise self.fault(f"is not JSON: {error}") from error
+            else:
+                return value
+
+    def fault(self, message: str) -> PackageError:
+        """An error about the value that was read last."""
+        place = place_of(self._file, self._values) if self._values else self._file
+        return wrong(place, message, "the file must be a JSON list of records")
+
+    def _read_on(self, size_bytes: int) -> bool:
+        """Read more; False where there is none."""
+        if self._at_end:
+            return False
+        chunk = self._stream.read(size_bytes)
+        self._at_end = not chunk
+        try:
+            text = self._utf8.decode(chunk, final=self._at_end)
+        except UnicodeDecodeError as error:
+            raise self.fault("is not UTF-8") from error
+        self._read = self._read[self.position :] + text
+        self.position = 0
+        return True
+
+
+def _refuse_constant(text: str) -> object:
+    raise ValueError(f"{text} is no number there")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)

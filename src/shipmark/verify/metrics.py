@@ -56,10 +56,11 @@ class Accuracy:
 
     def add(self, expected: object, actual: object) -> str:
         """Count it; one that differs in any way is wrong."""
-        difference = golden.compare(expected, _of_given_keys(expected, actual), 0.0)
+        actual = _of_given_keys(expected, actual)
+        right = golden.compare(expected, actual, 0.0).within
         self._all += 1
-        self._right += difference.within
-        return "" if difference.within else f"at {difference.place}: {difference.reason}"
+        self._right += right
+        return "" if right else f"expected {_shown(expected)}, got {_shown(actual)}"
 
 
 class MeanError:
@@ -149,6 +150,11 @@ def _number(value: object, what: str, place: str) -> float:
         return math.copysign(math.inf, value)
 
 
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _parsed(text: str, place: str) -> object:
     """What a model of text means by its answer: a number, or JSON of numbers."""
     try:
@@ -156,5 +162,5 @@ def _parsed(text: str, place: str) -> object:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         value = text
     if isinstance(value, str):
-        raise Incomparable(f"{text[:80]!r} at {place} holds no number")
+        raise Incomparable(f"{_shown(text)} at {place} holds no number")
     return value

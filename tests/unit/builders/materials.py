@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +20,11 @@ from shipmark.store import Store
 from shipmark_serve.contract.model import Model
 
 EPOCH = 1_700_000_000
-PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+}
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ class Yard:
             compressor=Compressor(version=VERSION),
             requires=("numpy",),
             server=self.wheel("shipmark_serve", make_zip({"shipmark_serve/__init__.py": b""})),
-            platforms={platform: wanted for platform in platforms},
+            platforms=dict.fromkeys(platforms, wanted),
             build_python={},
             code=folder.entries(*code),
             weights=folder.entries(*weights),

@@ -1,4 +1,4 @@
-"""Debian packages are read without dpkg; what no image may hold is refused with the package's name."""
+"""Debian packages are read without dpkg; what no image may hold is refused by name."""
 
 import io
 from pathlib import Path
