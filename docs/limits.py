@@ -60,6 +60,7 @@ GROUPED_FROM = 10_000
 _PACKAGE = "shipmark.package"
 _LOCK = "shipmark.lock"
 _PROCESS = "shipmark.targets.process"
+_CLIENT = "shipmark.client.prediction"
 
 LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
     "Package": (
@@ -221,6 +222,28 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
             ),
         ),
     ),
+    "Asking and measuring": (
+        "By [`shipmark predict`](predict.md) and the `[validate]` of [`shipmark check`](check.md).",
+        (
+            Limit(f"{_CLIENT}:MAX_ANSWER_BYTES", "an answer", "bytes"),
+            Limit(f"{_CLIENT}:_FIRST_WAIT_S", "wait before the first retry; it doubles", "s"),
+            Limit(f"{_CLIENT}:_LONGEST_WAIT_S", "longest wait before a retry", "s"),
+            Limit(
+                "shipmark.verify.validation:_MAX_ANSWER_BYTES",
+                "an answer while `[validate]` is measured",
+                "bytes",
+            ),
+            Limit(
+                "shipmark.verify.dataset:MAX_RECORD_CHARACTERS",
+                "one record of a data set",
+                "characters",
+            ),
+        ),
+    ),
+    "Doctor": (
+        "",
+        (Limit("shipmark.doctor.examine:TIMEOUT_S", "time that a check may take", "s"),),
+    ),
     "Server": (
         "The rest are [settings](server.md#settings).",
         (
@@ -237,9 +260,12 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
 }
 
 NOT_LIMITS: dict[str, str] = {
+    "shipmark.client.prediction:TIMEOUT_S": "a default: the option --timeout",
     "shipmark.digest:CHUNK_BYTES": "how much is read at once",
+    "shipmark.doctor.reach:ANSWER_S": "below the time of a check",
     "shipmark.lock.transport:CHUNK_BYTES": "how much is read at once",
     "shipmark.oci.layer:CHUNK_BYTES": "how much is read at once",
+    "shipmark.verify.dataset:CHUNK_BYTES": "how much is read at once",
     "shipmark.package.onnx_file:SMALL_NODE_BYTES": "how a node is read, not whether",
     "shipmark.package.protobuf:MAX_VARINT_BYTES": "protobuf's own",
     "shipmark.package.sklearn_file:MAX_VERSION_BYTES": "a longer text is no version",

@@ -164,18 +164,27 @@ def _exit_codes() -> str:
 
 
 def _exit_rows() -> Iterator[tuple[str, str, str]]:
-    kinds: dict[type[Exception], int] = dict(EXIT_CODES)
-    for name in errors.__all__:
-        kind = getattr(errors, name)
-        if isinstance(kind, type) and issubclass(kind, ShipmarkError) and kind not in kinds:
-            kinds[kind] = next(EXIT_CODES[each] for each in kind.__mro__ if each in EXIT_CODES)
+    kinds: list[type[Exception]] = list(dict.fromkeys((*EXIT_CODES, *_below(ShipmarkError))))
     codes: dict[type[Exception], str] = {click.UsageError: "usage", OSError: "system"}
-    yield "0", "", "It went well"
-    for kind, number in sorted(kinds.items(), key=lambda item: item[1]):
+    rows = []
+    for kind in kinds:
+        number = next(EXIT_CODES[each] for each in kind.__mro__ if each in EXIT_CODES)
         code = kind.code if issubclass(kind, ShipmarkError) else codes[kind]
-        yield str(number), f"`{code}`", _WHEN.get(kind) or _first_line(kind)
+        rows.append((number, f"`{code}`", _WHEN.get(kind) or _first_line(kind)))
+    yield "0", "", "It went well"
+    yield from (
+        (str(number), code, when) for number, code, when in sorted(rows, key=lambda r: r[0])
+    )
     yield str(INTERNAL), "`internal`", "A fault of Shipmark's own, with its traceback: report it"
     yield "130", "", "Interrupted (Ctrl-C)"
+
+
+def _below(kind: type[ShipmarkError]) -> Iterator[type[ShipmarkError]]:
+    """The subclasses that have a code of their own."""
+    for each in kind.__subclasses__():
+        if each.__module__ in (errors.__name__, ShipmarkError.__module__):
+            yield each
+            yield from _below(each)
 
 
 def _first_line(kind: type[Exception]) -> str:

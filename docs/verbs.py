@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shipmark.doctor.checks import WHY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
@@ -64,6 +66,8 @@ VERBS: dict[str, Notes] = {
             "with exit code 3",
             "notes": f"what is allowed but unwise, {_COMPLAINT}",
             "started": "whether it was started in the sandbox; false with `--static`",
+            "validation": "where the package has `[validate]`: its `data`, number of `records`, "
+            "`metric`, the `value` that was reached, and the `threshold`; else null",
         },
         see={"the package": "package.md"},
     ),
@@ -127,6 +131,21 @@ VERBS: dict[str, Notes] = {
         },
         see={"the sandbox": "sandbox.md", "the server's settings": "server.md#settings"},
     ),
+    "predict": Notes(
+        arguments={
+            "URL|NAME": "a server's URL (`/predict` is added where it is missing), `HOST:PORT`, or "
+            "a deployment",
+            "[INPUT]": "text or JSON; `@FILE`; `-` or nothing for standard input",
+        },
+        example="shipmark predict hello 'good morning'\n"
+        "shipmark predict digits @examples/digits/request.json",
+        json={
+            "answer": 'what the model answered; bytes as `{"base64": ...}`',
+            "seconds": "from asking to the whole answer, retries included",
+            "request_id": "of the answer; the server's log has it",
+        },
+        see={"the server's errors": "server.md#errors"},
+    ),
     "ps": Notes(
         arguments={"NAMES": "deployments; all where none is named"},
         example="shipmark ps digits --json",
@@ -156,5 +175,26 @@ VERBS: dict[str, Notes] = {
         arguments={"NAME": _DEPLOYMENT},
         example="shipmark down digits",
         json={"name": "of the deployment", "removed": "true"},
+    ),
+    "doctor": Notes(
+        arguments={"[NAME]...": "checks to run; all where none is named"},
+        example="shipmark doctor sandbox cgroups",
+        json={
+            "check": "its name",
+            "status": "`ok`, `warning` or `failed`",
+            "found": "what was seen",
+            "why": "what does not work because of it; where empty, what the table says",
+            "mend": "the command or setting that puts it right",
+        },
+        remark="\n".join(
+            [
+                "| check | where it finds something |",
+                "|---|---|",
+                *(f"| `{name}` | {why} |" for name, why in WHY.items()),
+                "",
+                "The document of `--json` is a list, one object for each check.",
+            ]
+        ),
+        see={"the sandbox": "sandbox.md#what-this-host-needs", "settings": "settings.md"},
     ),
 }

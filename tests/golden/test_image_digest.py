@@ -19,10 +19,17 @@ from tests.unit.builders.materials import Folder, Yard, make_ar, make_zip
 
 PLATFORM = "linux/amd64"
 
-LAYERS: dict[str, str] = {}
-CONFIG = ""
-MANIFEST = ""
-INDEX = ""
+LAYERS = {
+    "base": "sha256:6e9c76d1818cd146f6260a2a2ef181273730dbc08e2fd7f38f5df330c2f264a0",
+    "big 1": "sha256:73c46bc371da810ae9fd22d19eadf866b6389b0b5c3b0a4ce0fd466c33e8336d",
+    "small wheels": "sha256:0b9c29d8e96f2bda1d97f15049a002969b8619e005a41febcfb630500a9f68cd",
+    "weights": "sha256:890cbde48da073b151a91113191534a0c7fb14798ee5eaf21d6e7f945b6bebf9",
+    "code": "sha256:5d1bc839bcec86256025b65705653594b247c3a13c167e0812be29b8ed639d82",
+    "description": "sha256:b6afa5c910b2ddfc6ebef5f338789398a4b0bc9971ce68822e501166be818517",
+}
+CONFIG = "sha256:50914c29e44d65796af702725b862327854aa1864d1e89c5d174ad7918befb5a"
+MANIFEST = "sha256:a5089021d83050baa0be401409e1bbb5018eb98e3b939ed99b3d0ea12b4a8685"
+INDEX = "sha256:642db31f24cd80dc39eff44786c0edb49897f2e27a67aec44e6e5384b7a915ce"
 
 
 def deb(*entries: Entry) -> bytes:

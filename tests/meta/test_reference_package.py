@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from shipmark.package.config import Config
+from shipmark.package.config_rules import METRICS
 from shipmark.package.detect import RUNTIME_OF_SUFFIX
 from shipmark.package.ignore import DEFAULTS, NEVER_SHIPPED
 from shipmark.package.requirements_txt import HARMLESS_OPTIONS, INDEX_OPTIONS
@@ -41,14 +42,12 @@ def _documented() -> dict[tuple[str, str], str]:
 
 
 def _tables() -> dict[str, type[msgspec.Struct]]:
-    found = {}
-    for field in msgspec.structs.fields(Config):
-        kinds = (field.type, *typing.get_args(field.type))
-        records = [
-            kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-        ]
-        found.update({field.name: record for record in records})
-    return found
+    return {
+        field.name: kind
+        for field in msgspec.structs.fields(Config)
+        for kind in (field.type, *typing.get_args(field.type))
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    }
 
 
 def test_every_key_of_shipmark_toml_and_no_other() -> None:
@@ -97,6 +96,12 @@ def test_every_option_of_a_requirements_file() -> None:
     options = {*INDEX_OPTIONS, *HARMLESS_OPTIONS}
 
     assert [each for each in options if f"`{each}`" not in section] == []
+
+
+def test_every_metric() -> None:
+    (row,) = (row for row in _rows("`shipmark.toml`") if row[0] == "`metric`")
+
+    assert [metric for metric in METRICS if f"`{metric}`" not in row[3]] == []
 
 
 def test_every_form_and_datatype() -> None:

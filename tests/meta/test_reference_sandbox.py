@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipmark.deploy import deployment
+from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.limits import LEAST_MEMORY_BYTES, Limits
 from shipmark.deploy.status import ObservedState
 from shipmark.targets.process import host, log, ports, seccomp, supervisor, watch
@@ -54,9 +54,8 @@ def test_times_and_numbers() -> None:
         f"{supervisor.LONGEST_DELAY_S:g} s; from the beginning after {supervisor.HEALTHY_S:g} s"
     )
     assert restarts in PAGE
-    grace_s = deployment.Deployment.__struct_defaults__
-    assert 10.0 in grace_s
-    assert "SIGKILL after 10 s" in PAGE
+    fields = {field.name: field.default for field in msgspec.structs.fields(Deployment)}
+    assert f"SIGKILL after {fields['stop_grace_s']:g} s" in PAGE
     probes = f"every {watch._RUNNING_PROBE_S:g} s, and gives an answer {watch._PROBE_TIMEOUT_S:g} s"
     assert probes in PAGE
     assert f"Two files of {log.FILE_BYTES >> 20} MiB" in PAGE

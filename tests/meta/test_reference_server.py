@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from shipmark.builders import image, layers
+from shipmark.builders import base, image, layers
 from shipmark_serve import app, health, problems, server, watchdog
 from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, ServeSettings
 from shipmark_serve.loading import _SHOWN_FAILURES
@@ -92,7 +92,7 @@ def test_what_is_in_an_image() -> None:
     for variable, value in image._ENVIRONMENT.items():
         assert f"| `{variable}` | `{value}`" in IMAGE, variable
     assert f"| {image.PORT} |" in IMAGE
-    assert f"`{image.USER_ID}:{image.USER_ID}`" in IMAGE
+    assert f"`{base.USER_ID}:{base.USER_ID}`" in IMAGE
     assert f"`{image.MATERIALS}`" in IMAGE
     assert f"`{IMAGE_ROOT}`" in IMAGE
     assert f"`{IMAGE_DESCRIPTION}`" in IMAGE
@@ -100,9 +100,8 @@ def test_what_is_in_an_image() -> None:
 
 def test_every_label() -> None:
     tree = ast.parse(inspect.getsource(image))
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    prefixes = ("dev.shipmark.", "org.opencontainers.")
-    labels = [text for text in texts if isinstance(text, str) and text.startswith(prefixes)]
+    texts = [str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    labels = [text for text in texts if text.startswith(("dev.shipmark.", "org.opencontainers."))]
 
     assert labels
     assert [label for label in labels if f"`{label}`" not in IMAGE] == []
@@ -112,7 +111,7 @@ def test_every_layer_of_a_plan() -> None:
     source = (Path(inspect.getfile(layers)).with_name("plan.py")).read_text(encoding="utf-8")
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     titles = [
-        call.args[0].value
+        str(call.args[0].value)
         for call in calls
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in {"_plan", "_wheels"}

@@ -14,6 +14,7 @@ from docs.verbs import VERBS as NOTES
 from shipmark.builders.layers import BuiltLayer, BuiltPart
 from shipmark.cli.main import VERBS
 from shipmark.deploy.status import LimitStatus, Status
+from shipmark.doctor.finding import Finding
 from shipmark.errors import Complaint
 
 TOGETHER = ("&&", "|", ";", "<", ">")
@@ -64,6 +65,9 @@ def test_every_key_of_the_document_is_explained(verb: str) -> None:
     if '"complaints"' in source:
         assert all(f"`{key}`" in texts for key in Complaint.__dataclass_fields__)
 
+    if "import Finding" in source:
+        printed |= set(Finding.__struct_fields__)
+
     assert keys == printed
 
 
@@ -91,10 +95,12 @@ def _printed_keys(tree: ast.Module) -> Iterator[str]:
 def _keys(value: ast.expr) -> Iterator[str]:
     match value:
         case ast.Dict(keys=keys):
-            yield from (key.value for key in keys if isinstance(key, ast.Constant))
+            yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             yield from _keys(left)
             yield from _keys(right)
+        case ast.ListComp(elt=each):
+            yield from _keys(each)
         case _:
             pass
 

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "stop": "Stop a deployment and keep it.",
     "start": "Start a stopped deployment.",
     "down": "Stop a deployment and remove it.",
+    "doctor": "Name what is wrong on this host, and what mends it.",
 }
 """Every verb with its line in `--help`; its module is `shipmark.cli.<verb>`."""
 

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from shipmark.doctor.examine import Check, examine
 from shipmark.doctor.finding import Finding, together
-from shipmark.doctor.reach import ANSWER_S, ask, patient
+from shipmark.doctor.reach import ANSWER_S, ask, certificate_fault, patient, was_answered
 from shipmark.errors import DownloadFailed
 from shipmark.lock.credentials import bare
 from shipmark.lock.sources import Sources
 from shipmark.lock.transport import Transport
 
-_EXPIRED, _NOT_YET_VALID, _OTHER_HOST = 10, 9, 62
+_EXPIRED, _NOT_YET_VALID, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
 """Of X509_V_ERR_*. Source: openssl/x509_vfy.h."""
 
 _NAMED = "set SSL_CERT_FILE (or PIP_CERT) to a PEM file with the certificates to trust"
@@ -116,7 +116,7 @@ def _mend(code: int, origin: str, bundle: Path | None) -> str:
             "see the check `clock` first; if the clock is right, the server's own certificate "
             "has to be renewed"
         )
-    if code == _OTHER_HOST:
+    if code in {_OTHER_HOST, _OTHER_ADDRESS}:
         return f"name the server as its certificate does; this one is not for {origin}"
     if bundle is not None:
         return f"add the certificate that signs there (a company's CA) to {bundle}"

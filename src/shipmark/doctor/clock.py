@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
+
 import shipmark
 from shipmark.doctor.finding import Finding
 from shipmark.lock.credentials import bare
@@ -62,7 +64,7 @@ def _compared(sources: Sources | None, now: Now) -> Finding:
 def _difference(ahead: timedelta, there: datetime, origin: str) -> Finding:
     size = timedelta(seconds=abs(round(ahead.total_seconds())))
     if size <= _WARNING:
-        return Finding.ok(f"{size.total_seconds():g} s from that of {origin}")
+        return Finding.ok(f"differs from {origin} by {size.total_seconds():g} s")
     way = "ahead of" if ahead > timedelta(0) else "behind"
     found = f"{size} {way} {origin}, where it is {_text(there)}"
     mend = f"{_MEND} '{there:%Y-%m-%d %H:%M:%S}'"
@@ -82,8 +84,6 @@ def _origins(sources: Sources) -> Iterator[str]:
 
 
 def _date(sources: Sources, origin: str) -> datetime | None:
-    import httpx  # noqa: PLC0415 - 0.35 s, and only here
-
     try:
         # A clock that is far off is just what makes a good certificate fail. Nothing is sent, and
         # nothing but the date is believed, for this advice alone.
@@ -93,9 +93,10 @@ def _date(sources: Sources, origin: str) -> datetime | None:
             proxy=_proxy(sources, origin),
             timeout=_TIMEOUT_S,
         ) as client:
-            return parsedate_to_datetime(client.head(f"{origin}/").headers["Date"])
+            there = parsedate_to_datetime(client.head(f"{origin}/").headers["Date"])
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
         return None
+    return there.replace(tzinfo=UTC) if there.tzinfo is None else there
 
 
 def _proxy(sources: Sources, origin: str) -> str | None:

@@ -11,10 +11,15 @@ from shipmark.doctor.reach import ANSWER_S, patient, timed
 from shipmark.lock.credentials import public
 from shipmark.lock.debian.release import archive_keys, read
 from shipmark.lock.sources import Sources
-from shipmark.lock.transport import Transport
+from shipmark.lock.transport import Gone, Transport
 
 _SUITES = {"debian": "bookworm", "debian-security": "bookworm-security"}
 """Archive -> what it is asked for: the suite of an image that names none."""
+
+_MEND = (
+    "SHIPMARK_DEBIAN_MIRROR and SHIPMARK_DEBIAN_SECURITY_MIRROR name an archive's root, such as "
+    "https://deb.debian.org/debian and https://deb.debian.org/debian-security"
+)
 
 
 def check(sources: Sources, *, now: Callable[[], datetime]) -> Finding:
@@ -27,12 +32,13 @@ def check(sources: Sources, *, now: Callable[[], datetime]) -> Finding:
         return together([finding for _, finding in examine(checks, timeout_s=ANSWER_S)])
 
 
-def _read(
-    transport: Transport, archive: str, root: str, now: Callable[[], datetime]
-) -> Finding:
+def _read(transport: Transport, archive: str, root: str, now: Callable[[], datetime]) -> Finding:
     suite = _SUITES[archive]
     started = time.monotonic()
-    document = transport.document(f"{root.rstrip('/')}/dists/{suite}/InRelease")
+    try:
+        document = transport.document(f"{root.rstrip('/')}/dists/{suite}/InRelease")
+    except Gone as error:
+        return Finding.failed(error.message, mend=_MEND)
     duration_s = time.monotonic() - started
     read(document.body, suite=suite, url=public(document.url), now=now(), keys=archive_keys())
     return timed(public(root), duration_s)

@@ -30,7 +30,8 @@ def _faults(directory: StateDirectory) -> Iterator[Finding]:
         return
     if desired is None:
         yield Finding.warning(
-            f"{directory.path} holds no deployment", mend=f"rm -r {shlex.quote(str(directory.path))}"
+            f"{directory.path} holds no deployment",
+            mend=f"rm -r {shlex.quote(str(directory.path))}",
         )
     elif desired.running and directory.supervisor() is None:
         # Nobody writes down that a supervisor was killed: then the last word is of before.

@@ -8,6 +8,7 @@ from pathlib import Path
 from shipmark.doctor.finding import Finding, together
 from shipmark.doctor.folders import existing, scratch
 from shipmark.errors import ShipmarkError
+from shipmark.store.disk import explained
 
 _MIB = 1 << 20
 _FULL_BYTES = 512 * _MIB
@@ -32,17 +33,13 @@ def check(*, store: Path, cache: Path, state: Path) -> Finding:
         tried: dict[str, Path] = {}
         for name, (folder, why, full, scarce) in uses.items():
             try:
-                tried[name] = cleanup.enter_context(scratch(folder))
-                _write(tried[name])
+                made = cleanup.enter_context(scratch(folder))
+                with explained(folder, need_bytes=len(_WRITTEN)):
+                    _write(made)
             except ShipmarkError as error:
                 findings.append(Finding.of(error, why=why))
                 continue
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                findings.append(
-                    Finding.failed(f"the {name} {folder}: {reason}", why=why, mend=_ANOTHER)
-                )
-                continue
+            tried[name] = made
             findings.append(_room(name, folder, full, scarce))
         if "store" in tried:
             findings += _suits_the_store(tried["store"], store)
@@ -79,7 +76,7 @@ def _room(name: str, folder: Path, full: int, scarce: int) -> Finding:
 
 def _suits_the_store(folder: Path, store: Path) -> list[Finding]:
     findings = []
-    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+    if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
         findings.append(
             Finding.failed(
                 f"the file system of the store {store} is mounted noexec",

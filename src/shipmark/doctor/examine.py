@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -57,8 +58,16 @@ def _finding(check: Check) -> Finding:
         return check.run()
     except ShipmarkError as error:
         return Finding.of(error)
-    except Exception as error:  # noqa: BLE001 - a broken check is a finding, never a traceback
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
         return Finding.failed(
-            f"the check itself broke: {type(error).__name__}: {error}",
-            mend="this may be a fault in Shipmark; please report it",
+            f"{place}{(error.strerror or str(error)).lower()}",
+            mend="see that this user may use it, and what the check `disk` says",
+        )
+    except Exception as error:  # noqa: BLE001 - a broken check is a finding, never a traceback
+        # Not its message, which may quote what it could not read, secrets and all.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return Finding.failed(
+            f"the check itself broke: {type(error).__name__} in {at.filename}:{at.lineno}",
+            mend="this is a fault in Shipmark; please report it",
         )

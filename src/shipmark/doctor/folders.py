@@ -20,12 +20,11 @@ def scratch(folder: Path) -> Iterator[Path]:
     Raises:
         ShipmarkError: Nothing can be written there.
     """
-    with (
-        explained(folder),
-        tempfile.TemporaryDirectory(
+    with explained(folder):
+        made = tempfile.TemporaryDirectory(
             prefix=".shipmark-doctor-", dir=existing(folder), ignore_cleanup_errors=True
-        ) as path,
-    ):
+        )
+    with made as path:
         yield Path(path)
 
 

@@ -8,6 +8,7 @@ from shipmark.doctor.finding import Finding
 from shipmark.doctor.folders import file_system, scratch
 from shipmark.doctor.trial import refusal, tried
 from shipmark.errors import ShipmarkError
+from shipmark.store.disk import explained
 from shipmark.targets.process import linux, overlay
 
 
@@ -16,8 +17,9 @@ def check(store: Path) -> Finding:
     kind = file_system(store) or "an unknown file system"
     try:
         with scratch(store) as folder:
-            for layer in ("lower", "upper"):
-                (folder / layer / f"of-{layer}").mkdir(parents=True)
+            with explained(folder):
+                for layer in ("lower", "upper"):
+                    (folder / layer / f"of-{layer}").mkdir(parents=True)
             refused = refusal(__name__, str(folder / "lower"), str(folder / "upper"))
     except ShipmarkError as error:
         return Finding.warning(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from shipmark.errors import ShipmarkError
 from shipmark.targets.process.launch import LaunchFailed
 
 _TIMEOUT_S = 8.0
@@ -44,6 +45,6 @@ def tried(step: Callable[[], None]) -> str | None:
     """What `sys.exit` shall say of `step`: None where nothing was refused."""
     try:
         step()
-    except (OSError, ValueError, LaunchFailed) as error:
+    except (OSError, ValueError, LaunchFailed, ShipmarkError) as error:
         return str(error)
     return None

@@ -6,17 +6,17 @@ Below `cache`:
     partial/<hex>    what has come of it; held by an advisory lock while one process fetches it
 """
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from shipmark.errors import DigestMismatch, DownloadFailed, ShipmarkError
+from shipmark.lock import side_by_side
+from shipmark.lock.atomic import held
 from shipmark.lock.credentials import public
 from shipmark.lock.transport import (
     CHUNK_BYTES,
@@ -54,6 +54,8 @@ class Wanted:
     """What a person calls it."""
     if_gone: str = ""
     """What to do when the source does not have it any more."""
+    otherwise: "Callable[[], Wanted] | None" = None
+    """Looks for another source, when this one did not give it."""
 
 
 class Downloads:
@@ -94,7 +96,15 @@ class Downloads:
         if task is None:
             with Silent().task("", total=None, unit="bytes") as silent:
                 return self.fetch(wanted, silent)
-        partial = self._partial / wanted.sha256
+        try:
+            return self._fetch_from(wanted, task)
+        except (DownloadFailed, DigestMismatch):
+            if wanted.otherwise is None or self.transport.cancelled.is_set():
+                raise
+        return self.fetch(wanted.otherwise(), task)
+
+    def _fetch_from(self, wanted: Wanted, task: Task) -> Path:
+        whole, partial = self.path(wanted.sha256), self._partial / wanted.sha256
         with explained(partial, need_bytes=wanted.size), self._held(partial, whole) as stream:
             if not whole.exists():
                 self._fill(_Part(wanted, stream, task))
@@ -107,18 +117,12 @@ class Downloads:
     def _fetch_missing(self, missing: list[Wanted], task: Task) -> None:
         # The largest first: the last to finish should be a small one.
         order = sorted(missing, key=lambda each: -(each.size or 0))
-        try:
-            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as pool:
-                pending = [pool.submit(self.fetch, each, task) for each in order]
-                try:
-                    for each in as_completed(pending):
-                        each.result()
-                except BaseException:
-                    self.transport.cancelled.set()
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-        finally:
-            self.transport.cancelled.clear()
+        side_by_side.each(
+            lambda each: self.fetch(each, task),
+            order,
+            at_once=AT_ONCE,
+            cancelled=self.transport.cancelled,
+        )
 
     def _fill(self, part: "_Part") -> None:
         """Download until `part` is whole; wrong bytes are asked for once more from the start."""
@@ -199,19 +203,12 @@ class Downloads:
     @contextmanager
     def _held(self, partial: Path, whole: Path) -> Iterator[BinaryIO]:
         """Open the partial file and keep other threads and processes out of it."""
-        self._partial.mkdir(parents=True, exist_ok=True)
-        while True:
-            with partial.open("ab+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                # Whoever held it before may have renamed or removed it meanwhile.
-                if not _still_at(partial, stream):
-                    continue
-                try:
-                    yield stream
-                finally:
-                    if whole.exists() or os.fstat(stream.fileno()).st_size == 0:
-                        partial.unlink(missing_ok=True)
-                return
+        with held(partial) as stream:
+            try:
+                yield stream
+            finally:
+                if whole.exists() or os.fstat(stream.fileno()).st_size == 0:
+                    partial.unlink(missing_ok=True)
 
 
 class _Part:
@@ -261,13 +258,6 @@ class _Part:
         if self.size > self._reported:
             self._task.advance(self.size - self._reported)
             self._reported = self.size
-
-
-def _still_at(path: Path, stream: BinaryIO) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 def _continues(response: "httpx.Response", size: int) -> bool:

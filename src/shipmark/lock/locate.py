@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from shipmark import digest as digests
 from shipmark.errors import DigestMismatch, DownloadFailed
-from shipmark.lock import simple
-from shipmark.lock.atomic import replace
+from shipmark.lock import atomic, simple
 from shipmark.lock.credentials import public
 from shipmark.lock.fetch import Wanted
 from shipmark.lock.lock import Wheel
@@ -23,11 +23,12 @@ class Places:
 
     def __init__(self, cache: Path) -> None:
         self._folder = cache / "places"
+        self._beside = cache / "tmp"
 
     def remember(self, sha256: str, url: str) -> None:
         """Remember a place."""
         if self.recall(sha256) != url:
-            replace(self._folder / sha256, url.encode())
+            atomic.replace(self._folder / sha256, url.encode(), beside=self._beside / f"place-{sha256}")
 
     def recall(self, sha256: str) -> str | None:
         """The place, if one is remembered."""
@@ -44,12 +45,26 @@ class Places:
 def locate(wheel: Wheel, transport: Transport, places: Places) -> Wanted:
     """Find a wheel by file name and hash in the directories and indexes of this host.
 
+    Where it was found before it is asked for first, and looked up anew if it is not there.
+
     Raises:
         DigestMismatch: It is only there with other bytes.
         DownloadFailed: It is nowhere, or an index cannot be read.
     """
-    url = places.recall(wheel.sha256) or _look_up(wheel, transport)
-    places.remember(wheel.sha256, url)
+    remembered = places.recall(wheel.sha256)
+    if remembered is None:
+        url = _look_up(wheel, transport)
+        places.remember(wheel.sha256, url)
+        return _wanted(wheel, url)
+
+    def otherwise() -> Wanted:
+        places.forget(wheel.sha256)
+        return locate(wheel, transport, places)
+
+    return replace(_wanted(wheel, remembered), otherwise=otherwise)
+
+
+def _wanted(wheel: Wheel, url: str) -> Wanted:
     return Wanted(url=url, sha256=wheel.sha256, size=wheel.size, name=wheel.filename, if_gone=_HINT)
 
 

@@ -7,6 +7,9 @@ from shipmark_serve.contract.records import Record
 FORMAT = 1
 """Revision of the file; the builder of another revision refuses it."""
 
+BUILT_BY = {1: ">=0.1"}
+"""Revision -> the versions of Shipmark that build it; the file says those of its own."""
+
 
 class Deb(Record, frozen=True, kw_only=True):
     """One Debian package, by content."""

@@ -2,12 +2,11 @@
 
 import platform as host
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shipmark import digest as digests
-from shipmark.errors import DigestMismatch, DownloadFailed, LockError, LockOutdated
-from shipmark.lock import server_wheel
+from shipmark.errors import DigestMismatch, LockError, LockOutdated
+from shipmark.lock import server_wheel, side_by_side
 from shipmark.lock.fetch import AT_ONCE, Downloads, Wanted
 from shipmark.lock.locate import Places, locate
 from shipmark.lock.lock import Deb, Lock, Wheel
@@ -50,7 +49,7 @@ def obtain(
     for platform in platforms:
         if platform not in lock.platforms:
             raise LockError(
-                f"the lock knows nothing of the platform {platform}",
+                f"the lock has no {platform}; it has {', '.join(sorted(lock.platforms))}",
                 hint=f"lock it as well: shipmark lock --platform {platform}",
             )
     _obtain_server(lock.server, store)
@@ -82,35 +81,27 @@ def obtain_files(
     with Transport(sources) as transport:
         downloads = Downloads(sources.cache, transport)
         from_mirror = [_from_mirror(deb, sources) for deb in debs]
-        named = [deb.sha256 for deb in debs] + [wheel.sha256 for wheel in wheels]
-        kept = any(downloads.path(sha256).exists() for sha256 in named)
-        remembered = [wheel for wheel in wheels if places.recall(wheel.sha256) is not None]
-        try:
-            _gather(from_mirror, wheels, downloads, places, store=store, progress=progress)
-        except (DownloadFailed, DigestMismatch):
-            if not kept and not remembered:
-                raise
-            # A kept file may be damaged, a remembered place out of date: once without either.
-            for wheel in remembered:
-                places.forget(wheel.sha256)
-            _gather(from_mirror, wheels, downloads, places, store=store, progress=progress)
-
-
-def _gather(
-    debs: Sequence[Wanted],
-    wheels: Sequence[Wheel],
-    downloads: Downloads,
-    places: Places,
-    *,
-    store: Store,
-    progress: Progress,
-) -> None:
-    for sha256, path in _fetch(debs, wheels, downloads, places, progress).items():
-        try:
+        files = _fetch(from_mirror, wheels, downloads, places, progress)
+        damaged = {sha256 for sha256, path in files.items() if not _adopt(store, sha256, path)}
+        again = _fetch(
+            [wanted for wanted in from_mirror if wanted.sha256 in damaged],
+            [wheel for wheel in wheels if wheel.sha256 in damaged],
+            downloads,
+            places,
+            progress,
+        )
+        for sha256, path in again.items():
             store.adopt(path, digests.from_hex(sha256))
-        except DigestMismatch:
-            path.unlink(missing_ok=True)
-            raise
+
+
+def _adopt(store: Store, sha256: str, path: Path) -> bool:
+    """Take a download into the store; one that was damaged since is dropped."""
+    try:
+        store.adopt(path, digests.from_hex(sha256))
+    except DigestMismatch:
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _fetch(
@@ -123,9 +114,13 @@ def _fetch(
     at_hand = {
         wheel.sha256: path for wheel in wheels if (path := downloads.path(wheel.sha256)).exists()
     }
-    absent = [wheel for wheel in wheels if wheel.sha256 not in at_hand]
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="locate") as pool:
-        located = list(pool.map(lambda wheel: locate(wheel, downloads.transport, places), absent))
+    transport = downloads.transport
+    located = side_by_side.each(
+        lambda wheel: locate(wheel, transport, places),
+        [wheel for wheel in wheels if wheel.sha256 not in at_hand],
+        at_once=AT_ONCE,
+        cancelled=transport.cancelled,
+    )
     return at_hand | downloads.fetch_all([*debs, *located], progress=progress, label="downloading")
 
 

@@ -22,9 +22,9 @@ def needs_resolution(lock: Lock, package: Package, platforms: Sequence[str] | No
     Args:
         lock: The lock there is.
         package: What it should describe.
-        platforms: What it should hold; None: what it does.
+        platforms: What it should hold at least; None: what it does.
     """
-    if platforms is not None and set(platforms) != set(lock.platforms):
+    if not set(platforms or ()) <= set(lock.platforms):
         return True
     return any(True for _ in _resolved(lock, package))
 

@@ -98,18 +98,18 @@ def resolve(
     lines = [*requirements, f"shipmark-serve @ {(scratch / server.filename).as_uri()}"]
     (scratch / "requirements.txt").write_text("\n".join(lines) + "\n")
     output = scratch / "pylock.toml"
-    if prefer:
-        # uv keeps the versions that its output file already names.
-        output.write_text(_preferences(prefer))
-    completed = subprocess.run(
-        [*_command(aim, sources), "--output-file", output.name, "requirements.txt"],
-        cwd=scratch,
-        env=_environment(sources, scratch),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [*_command(aim, sources), "--output-file", output.name, "requirements.txt"]
+    fitting = _fitting(prefer, requirements)
+    if fitting:
+        pins = "".join(f"{name}=={version}\n" for name, version in sorted(fitting.items()))
+        (scratch / "constraints.txt").write_text(pins)
+        completed = _uv([*command, "--constraints", "constraints.txt"], sources, scratch)
+        if completed.returncode != 0:
+            # Not all can stay: as many as may, which uv takes from the file that it writes.
+            output.write_text(_preferences(fitting))
+            completed = _uv(command, sources, scratch)
+    else:
+        completed = _uv(command, sources, scratch)
     if completed.returncode != 0:
         said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
         raise _failure(_explanation(said), server, aim)
@@ -135,6 +135,20 @@ def _command(aim: Aim, sources: Sources) -> list[str]:
     ]
 
 
+def _uv(
+    command: Sequence[str], sources: Sources, scratch: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=scratch,
+        env=_environment(sources, scratch),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def _environment(sources: Sources, scratch: Path) -> dict[str, str]:
     """Settings of uv; credentials go this way, since arguments can be seen by every user."""
     settings = {
@@ -150,6 +164,20 @@ def _environment(sources: Sources, scratch: Path) -> dict[str, str]:
     for scheme, value in sources.proxies.items():
         settings[f"{scheme.upper()}_PROXY"] = value
     return {name: value for name, value in settings.items() if value}
+
+
+def _fitting(prefer: Mapping[str, str], requirements: Sequence[str]) -> dict[str, str]:
+    """The preferred versions that the package's own requirements leave room for."""
+    asked = [Requirement(line) for line in requirements]
+    return {
+        name: version
+        for name, version in prefer.items()
+        if all(
+            each.specifier.contains(version, prereleases=True)
+            for each in asked
+            if canonicalize_name(each.name) == name
+        )
+    }
 
 
 def _preferences(prefer: Mapping[str, str]) -> str:

@@ -38,7 +38,7 @@ class Sources:
     netrc: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Under `http`, `https` and `all` a proxy's URL; under `no` the hosts to reach directly."""
-    connect_timeout_s: float = 15.0
+    connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
     """Longest silence of a server; over such a span at least 1 KiB/s must come."""
     attempts: int = 4

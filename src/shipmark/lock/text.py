@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from shipmark import __version__
 from shipmark import digest as digests
 from shipmark.digest import Digest
 from shipmark.errors import LockError
 from shipmark.lock.atomic import replace
-from shipmark.lock.lock import FORMAT, Lock
+from shipmark.lock.lock import BUILT_BY, FORMAT, Lock
 from shipmark.oci.descriptor import canonical
 
 _HEADER = """\
@@ -25,7 +27,8 @@ _HEADER = """\
 # Written by `shipmark lock`; commit it, review it, and do not edit it: its digests would not fit.
 """
 
-_MAKES_ANEW = "make it anew: shipmark lock"
+_MAKES_ANEW = "make it anew: delete the file, then shipmark lock"
+_TAKE_A_SIDE = "take either side of it whole (git checkout --ours), then: shipmark lock"
 
 
 def digest(lock: Lock) -> Digest:
@@ -47,7 +50,7 @@ def read(path: Path) -> Lock:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise LockError(f"there is no lock {path}", hint=_MAKES_ANEW) from None
+        raise LockError(f"there is no lock {path}", hint="make it: shipmark lock") from None
     except OSError as error:
         raise LockError(f"the lock {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -60,9 +63,9 @@ def dumps(lock: Lock) -> str:
     document = _document(lock)
     expected = document.pop("expected")
     sums = {"lock": digest(lock)} | _sums(document)
-    body = "\n".join(
-        _table((), document | {"digests": sums} | ({"expected": expected} if expected else {}))
-    )
+    head = {"format": lock.format, "shipmark": BUILT_BY[FORMAT]}
+    tail = {"digests": sums} | ({"expected": expected} if expected else {})
+    body = "\n".join(_table((), head | document | tail))
     return f"{_HEADER}\n{body.strip()}\n"
 
 
@@ -71,12 +74,15 @@ def loads(text: str, *, name: str = "the lock") -> Lock:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        conflict = next(
-            (n for n, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")), None
-        )
-        where = f"it has a merge conflict at line {conflict}" if conflict else str(error)
-        raise LockError(f"{name} cannot be read: {where}", hint=_MAKES_ANEW) from None
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.startswith("<<<<<<< "):
+                raise LockError(
+                    f"{name} cannot be read: it has a merge conflict at line {number}",
+                    hint=_TAKE_A_SIDE,
+                ) from None
+        raise LockError(f"{name} cannot be read: {error}", hint=_MAKES_ANEW) from None
     _refuse_other_format(document, name)
+    document.pop("shipmark", None)
     sums = document.pop("digests", {})
     expected = document.pop("expected", {})
     _refuse_edited(document, sums, name)
@@ -119,11 +125,20 @@ def _refuse_other_format(document: Mapping[str, Any], name: str) -> None:
         return
     if not isinstance(found, int):
         raise LockError(f"{name} is not a lock: it has no format revision", hint=_MAKES_ANEW)
-    which = "a later" if found > FORMAT else "an earlier"
+    builder = BUILT_BY.get(found) or _said_builder(document)
     raise LockError(
-        f"{name} is of format revision {found}, and this Shipmark reads {FORMAT}",
-        hint=f"use {which} Shipmark, one that writes revision {found}, or {_MAKES_ANEW}",
+        f"{name} is of format revision {found}, which Shipmark {builder} builds; this is Shipmark "
+        f"{__version__}, for revision {FORMAT}",
+        hint=f"use that one: pip install 'shipmark{builder}'; or {_MAKES_ANEW}",
     )
+
+
+def _said_builder(document: Mapping[str, Any]) -> str:
+    """What the file says of itself, where that is a version specifier; else any later one."""
+    try:
+        return str(SpecifierSet(document["shipmark"])) or f">{__version__}"
+    except (KeyError, TypeError, AttributeError, InvalidSpecifier):
+        return f">{__version__}"
 
 
 def _refuse_edited(document: Mapping[str, Any], sums: Mapping[str, Any], name: str) -> None:

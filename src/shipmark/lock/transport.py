@@ -35,16 +35,27 @@ class Gone(DownloadFailed):
 class Interrupted(Exception):
     """This attempt failed in a way that the next one may not.
 
-    `progressed` says that it brought something that the next need not ask for again.
+    Args:
+        reason: What happened.
+        wait_s: How long the server wants to be left alone.
+        progressed: It brought something that the next need not ask for again.
+        unreached: How many attempts make sense where nothing ever came from this server; None: as
+            many as ever.
     """
 
     def __init__(
-        self, reason: str, *, wait_s: float | None = None, progressed: bool = False
+        self,
+        reason: str,
+        *,
+        wait_s: float | None = None,
+        progressed: bool = False,
+        unreached: int | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.wait_s = wait_s
         self.progressed = progressed
+        self.unreached = unreached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,8 @@ class Transport:
         self.credentials = Credentials(sources)
         self.sources = sources
         self.cancelled = threading.Event()
-        """Set it, and no more attempts are made."""
+        """Set it, and no more attempts are made, nor bytes read."""
+        self._reached: set[str] = set()
         self._opening = threading.Lock()
         self._opened: httpx.Client | None = None
 
@@ -152,9 +164,13 @@ class Transport:
                 return attempt()
             except Interrupted as fault:
                 tried = 1 if fault.progressed else tried + 1
-                if tried >= self.sources.attempts:
+                most = self.sources.attempts
+                if fault.unreached is not None and urlsplit(url).netloc not in self._reached:
+                    most = min(most, fault.unreached)
+                if tried >= most:
+                    times = f"in {tried} attempts" if tried > 1 else "in one attempt"
                     raise DownloadFailed(
-                        f"{public(url)} cannot be read, in {tried} attempts: "
+                        f"{public(url)} cannot be read, {times}: "
                         f"{self.credentials.redact(fault.reason)}",
                         hint="check the network and the proxy settings, or name another mirror "
                         "or index",
@@ -178,6 +194,7 @@ class Transport:
             with self._client().stream(
                 "GET", bare(url), headers=dict(headers), auth=self._auth(url)
             ) as response:
+                self._reached.add(urlsplit(url).netloc)
                 self._refuse(url, response)
                 yield response
         except httpx.InvalidURL as error:
@@ -193,7 +210,9 @@ class Transport:
                     hint="if a proxy or company CA signs here, set SSL_CERT_FILE (or PIP_CERT) "
                     "to a file with its certificate",
                 ) from None
-            raise Interrupted(str(error) or type(error).__name__) from None
+            raise Interrupted(
+                _reason(error, self.sources), unreached=_unreached(error)
+            ) from None
 
     def chunks(self, response: "httpx.Response", *, raw: bool = True) -> Iterator[bytes]:
         """The body piece by piece.
@@ -278,6 +297,31 @@ def open_local(path: Path) -> BinaryIO:
         raise Gone(f"{path} is not a file") from None
     except OSError as error:
         raise DownloadFailed(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _reason(error: "httpx.TransportError", sources: Sources) -> str:
+    import httpx  # noqa: PLC0415 - as in stream
+
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection came about within {sources.connect_timeout_s:g} s"
+        case httpx.ReadTimeout():
+            return f"the server was silent for {sources.read_timeout_s:g} s"
+        case _:
+            return str(error) or type(error).__name__
+
+
+def _unreached(error: "httpx.TransportError") -> int | None:
+    """A host that refuses, or has no address, may do better at once; one that is mute, hardly."""
+    import httpx  # noqa: PLC0415 - as in stream
+
+    match error:
+        case httpx.ConnectTimeout():
+            return 1
+        case httpx.ConnectError():
+            return 2
+        case _:
+            return None
 
 
 def _trust(bundle: Path | None) -> ssl.SSLContext:

@@ -56,6 +56,7 @@ class Accuracy:
 
     def add(self, expected: object, actual: object) -> str:
         """Count it; one that differs in any way is wrong."""
+        expected, actual = _meant(expected), _meant(actual)
         actual = _of_given_keys(expected, actual)
         right = golden.compare(expected, actual, 0.0).within
         self._all += 1
@@ -110,6 +111,17 @@ def metric(name: str) -> Metric:
     return _MAKERS[name]()
 
 
+def _meant(value: object) -> object:
+    """The object or array that a text is, where it is one; else the value itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed: object = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError):
+        return value
+    return parsed if isinstance(parsed, dict | list) else value
+
+
 def _of_given_keys(expected: object, actual: object) -> object:
     """The answer without the keys that the record does not speak of."""
     if isinstance(expected, dict) and isinstance(actual, dict):
@@ -159,7 +171,7 @@ def _parsed(text: str, place: str) -> object:
     """What a model of text means by its answer: a number, or JSON of numbers."""
     try:
         value: object = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError):
         value = text
     if isinstance(value, str):
         raise Incomparable(f"{_shown(text)} at {place} holds no number")

@@ -2,17 +2,19 @@
 
 import hashlib
 import lzma
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 from pysequoia import Cert
 
 from shipmark.errors import DownloadFailed, LockError
+from shipmark.lock import side_by_side
 from shipmark.lock.atomic import replace
 from shipmark.lock.debian.base import NOT_IN_BASE, SCRIPT_TOOLS
 from shipmark.lock.debian.closure import Closure
@@ -23,6 +25,9 @@ from shipmark.lock.lock import Deb
 from shipmark.lock.transport import Gone
 from shipmark.progress import Progress
 from shipmark_serve.contract.records import Record
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _REVISION = 1
 """Counted up when the same indexes would give another answer: old answers are then forgotten."""
@@ -107,9 +112,12 @@ class Archive:
             LockError: A package is not known, or a dependency cannot be met.
         """
         parts = self._parts()
-        with ThreadPoolExecutor(thread_name_prefix="debian") as pool:
-            answers = pool.map(lambda each: self._lock_one(parts, each, selections), architectures)
-            return dict(zip(architectures, answers, strict=True))
+        answers = self._each(lambda each: self._lock_one(parts, each, selections), architectures)
+        return dict(zip(architectures, answers, strict=True))
+
+    def _each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        cancelled = self._transport.cancelled
+        return side_by_side.each(function, items, at_once=len(items), cancelled=cancelled)
 
     def _lock_one(
         self, parts: Sequence[_Part], architecture: str, selections: Sequence[Selection]
@@ -128,7 +136,7 @@ class Archive:
         except (OSError, msgspec.MsgspecError):
             packages = self._packages(parts, architecture)
             answer = [_select(packages, selection) for selection in selections]
-            replace(note, msgspec.json.encode(answer))
+            self._keep(note, msgspec.json.encode(answer))
             return answer
 
     def _parts(self) -> tuple[_Part, ...]:
@@ -137,12 +145,11 @@ class Archive:
             ("debian", f"{self._suite}-updates"),
             ("debian-security", f"{self._suite}-security"),
         )
-        with ThreadPoolExecutor(len(suites), thread_name_prefix="release") as pool:
-            releases = pool.map(lambda each: self._release(*each), suites)
-            return tuple(
-                _Part(archive, suite, release)
-                for (archive, suite), release in zip(suites, releases, strict=True)
-            )
+        releases = self._each(lambda each: self._release(*each), suites)
+        return tuple(
+            _Part(archive, suite, release)
+            for (archive, suite), release in zip(suites, releases, strict=True)
+        )
 
     def _root(self, archive: str) -> str:
         return self._transport.sources.mirrors[archive].rstrip("/")
@@ -162,12 +169,29 @@ class Archive:
                 "archive's root, such as https://deb.debian.org/debian and "
                 "https://deb.debian.org/debian-security",
             ) from None
-        body = kept.body if document.unchanged else document.body
-        release = read(body, suite=suite, url=document.url, now=self._now, keys=self._keys)
-        if not document.unchanged:
-            fresh = _Kept(etag=document.etag, modified=document.modified, body=body)
-            replace(note, msgspec.msgpack.encode(fresh))
+        if document.unchanged:
+            return self._read(kept.body, suite, url)
+        release = self._read(document.body, suite, document.url)
+        if kept.body and (newer := self._newer(kept.body, suite, url, than=release)):
+            return newer
+        fresh = _Kept(etag=document.etag, modified=document.modified, body=document.body)
+        self._keep(note, msgspec.msgpack.encode(fresh))
         return release
+
+    def _newer(self, kept: bytes, suite: str, url: str, *, than: Release) -> Release | None:
+        """What was kept, where the mirror fell back, or was made to, behind what it gave before."""
+        try:
+            release = self._read(kept, suite, url)
+        except DownloadFailed:
+            return None
+        return release if release.date > than.date else None
+
+    def _read(self, signed: bytes, suite: str, url: str) -> Release:
+        return read(signed, suite=suite, url=url, now=self._now, keys=self._keys)
+
+    def _keep(self, note: Path, data: bytes) -> None:
+        cache = self._transport.sources.cache
+        replace(note, data, beside=cache / "tmp" / note.name)
 
     def _packages(self, parts: Sequence[_Part], architecture: str) -> Packages:
         wanted = [

@@ -8,62 +8,17 @@ Source: OCI image specification, "Image Layer Filesystem Changeset"; overlayfs, 
 opaque directories" with userxattr.
 """
 
-import io
 import os
 import stat
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from shipmark.digest import CHUNK_BYTES
 from shipmark.errors import DeployError
-from shipmark.targets.process.gunzip import Readable
+from shipmark.targets.process.tarstream import Member, NotATar, TarStream, Truncated
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _NO_FOLLOW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class ForwardReader(io.RawIOBase):
-    """A stream that tells every byte it passes to `observe`, read ahead or skipped."""
-
-    def __init__(self, stream: Readable, observe: Callable[[bytes], object]) -> None:
-        self._stream = stream
-        self._observe = observe
-        self._position = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Exactly `size` bytes, or fewer at the end of the stream."""
-        if size < 0:
-            raise io.UnsupportedOperation("a layer is read piece by piece")
-        data = self._stream.read(size)
-        if len(data) < size:
-            pieces = [data]
-            while data and sum(map(len, pieces)) < size:
-                data = self._stream.read(size - sum(map(len, pieces)))
-                pieces.append(data)
-            data = b"".join(pieces)
-        self._observe(data)
-        self._position += len(data)
-        return data
-
-    def tell(self) -> int:
-        """Bytes passed so far."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Skip forward to `offset`."""
-        if whence != os.SEEK_SET or offset < self._position:
-            raise io.UnsupportedOperation("a layer is read in one direction")
-        while self._position < offset:
-            if not self.read(min(CHUNK_BYTES, offset - self._position)):
-                break
-        return self._position
-
-    def drain(self) -> None:
-        """Read what is left."""
-        while self.read(CHUNK_BYTES):
-            pass
 
 
 class Unpacker:

@@ -1,0 +1,71 @@
+"""Work done side by side by threads that nobody has to wait for.
+
+A thread can hang in a read for as long as a server is silent. So they are daemons: after a failure,
+or Ctrl-C, what hangs is left behind and cannot keep the process from ending.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_PATIENCE_S = 0.5
+"""How long what has begun is waited for after a failure."""
+
+
+def each(
+    function: Callable[[T], R], items: Sequence[T], *, at_once: int, cancelled: Event
+) -> list[R]:
+    """The function of each item, in the order of the items.
+
+    Args:
+        function: Called in several threads.
+        items: Begun in their order.
+        at_once: How many at the same time.
+        cancelled: Set at the first failure, so that the other calls can end early.
+
+    Raises:
+        BaseException: Whatever the first call that failed raised.
+    """
+    todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, R] | BaseException] = SimpleQueue()
+    for entry in enumerate(items):
+        todo.put(entry)
+
+    def work() -> None:
+        while not cancelled.is_set():
+            try:
+                number, item = todo.get_nowait()
+            except Empty:
+                return
+            try:
+                done.put((number, function(item)))
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+                done.put(error)
+
+    threads = [Thread(target=work, daemon=True) for _ in range(min(at_once, len(items)))]
+    results: dict[int, R] = {}
+    try:
+        for thread in threads:
+            thread.start()
+        while len(results) < len(items):
+            outcome = done.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results[outcome[0]] = outcome[1]
+    except BaseException:
+        cancelled.set()
+        _wait(threads)
+        raise
+    return [results[number] for number in range(len(items))]
+
+
+def _wait(threads: Sequence[Thread]) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(max(0.0, deadline - time.monotonic()))
