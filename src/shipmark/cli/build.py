@@ -11,7 +11,7 @@ from shipmark.builders import Built, BuiltImage, BuiltLayer
 from shipmark.cli.amounts import size_text
 from shipmark.cli.flow import Yard, build_image, lock_package, opened, yard
 from shipmark.cli.output import Output, with_output
-from shipmark.cli.platforms import host_platform
+from shipmark.cli.platforms import host_platform, platform_option
 from shipmark.errors import BuildError
 from shipmark.oci.archive import write_archive
 from shipmark.oci.layout import write_layout
@@ -27,13 +27,7 @@ SHOWN_PARTS = 3
     is_flag=True,
     help="Refuse a lock that no longer describes the package, and say what changed.",
 )
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="OS/ARCH",
-    help="A platform to lock and build; may be repeated. Default: those of the lock.",
-)
+@platform_option("A platform to build, and to lock where it is not. Default: those of the lock.")
 @click.option(
     "--output",
     "-o",
@@ -61,8 +55,8 @@ def command(
     """
     place = yard(output.progress)
     with opened(path, name) as package:
-        lock = lock_package(package, place, platforms=platforms or None, locked=locked)
-        built, lock = build_image(package, lock, place)
+        lock = lock_package(package, place, platforms=platforms, locked=locked)
+        built, lock = build_image(package, lock, place, platforms=platforms)
         if target is not None:
             _write(place, built, lock.model, target)
         output.result(_document(lock.model, built), _text(lock.model, built))

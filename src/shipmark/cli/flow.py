@@ -15,7 +15,7 @@ from shipmark.builders import Built, assemble
 from shipmark.cli.home import Home, home
 from shipmark.cli.platforms import host_platform
 from shipmark.cli.sources import sources_from_host
-from shipmark.errors import DigestMismatch, LockOutdated, PackageError
+from shipmark.errors import DigestMismatch, LockError, LockOutdated, PackageError
 from shipmark.lock import Lock, materials, outdated, text
 from shipmark.lock.lock import Expected
 from shipmark.lock.make import make_lock
@@ -64,22 +64,32 @@ def lock_package(
     package: Package,
     yard: Yard,
     *,
-    platforms: tuple[str, ...] | None = None,
+    platforms: tuple[str, ...] = (),
     upgrade: Collection[str] = (),
     locked: bool = False,
 ) -> Lock:
     """The package's lock: taken up as it stands, refreshed, or resolved anew, and written.
 
     Code, weights and settings are taken from the package each time; versions are resolved anew
-    only where the requirements or the server changed, or on `upgrade`.
+    only where the requirements or the server changed, for a platform that is new to it, or on
+    `upgrade`.
+
+    Args:
+        package: What to lock.
+        yard: This host.
+        platforms: What the lock must hold; the platforms it holds besides stay in it. None: those
+            it holds, or this host's.
+        upgrade: What to resolve anew, as `make_lock` has it.
+        locked: Take it as it stands, or refuse it.
 
     Raises:
+        LockError: `locked` was asked for, and the lock does not hold one of the platforms.
         LockOutdated: `locked` was asked for, and the lock is missing or says something else.
     """
     path = Path(package.lock_path) if package.lock_path else None
     previous = text.read(path) if path is not None and path.exists() else None
     if locked:
-        return _locked(package, previous, path)
+        return _locked(package, previous, path, platforms)
     if (
         previous is not None
         and not upgrade
@@ -93,7 +103,7 @@ def lock_package(
             store=yard.store,
             sources=yard.sources,
             now=datetime.now(UTC),
-            platforms=platforms or (tuple(previous.platforms) if previous else (host_platform(),)),
+            platforms=_all_platforms(platforms, previous),
             previous=previous,
             upgrade=frozenset(upgrade),
             epoch=_epoch(),
@@ -104,7 +114,15 @@ def lock_package(
     return lock
 
 
-def _locked(package: Package, previous: Lock | None, path: Path | None) -> Lock:
+def _all_platforms(named: tuple[str, ...], previous: Lock | None) -> tuple[str, ...]:
+    if previous is not None:
+        return (*previous.platforms, *named)
+    return named or (host_platform(),)
+
+
+def _locked(
+    package: Package, previous: Lock | None, path: Path | None, platforms: tuple[str, ...]
+) -> Lock:
     if previous is None:
         raise LockOutdated(
             f"{package.origin} has no lock ({path or 'standard input keeps none'})",
@@ -116,16 +134,31 @@ def _locked(package: Package, previous: Lock | None, path: Path | None) -> Lock:
             f"the lock {path} does not describe {package.origin} any more:\n{listed}",
             hint=f"look at the changes, then: shipmark lock {package.origin}",
         )
+    for platform in platforms:
+        if platform not in previous.platforms:
+            raise LockError(
+                f"the lock {path} is for {' and '.join(sorted(previous.platforms))}, "
+                f"not for {platform}",
+                hint=f"lock it as well: shipmark lock {package.origin} --platform {platform}",
+            )
     return previous
 
 
-def build_image(package: Package, lock: Lock, yard: Yard) -> tuple[Built, Lock]:
-    """Build every platform of the lock, and write the digests it gave into the lock.
+def build_image(
+    package: Package, lock: Lock, yard: Yard, *, platforms: tuple[str, ...] = ()
+) -> tuple[Built, Lock]:
+    """Build platforms of the lock, and write the digests they gave into the lock.
+
+    Args:
+        package: What the lock describes.
+        lock: As `lock_package` gave it.
+        yard: This host.
+        platforms: Which to build; none named: all of the lock's.
 
     Raises:
         DigestMismatch: The lock expects other digests from these very inputs.
     """
-    platforms = tuple(lock.platforms)
+    platforms = tuple(sorted(platforms)) or tuple(lock.platforms)
     materials.obtain(
         lock, platforms, store=yard.store, sources=yard.sources, progress=yard.progress
     )
@@ -137,16 +170,16 @@ def build_image(package: Package, lock: Lock, yard: Yard) -> tuple[Built, Lock]:
         platform: Expected(manifest=image.manifest, config=image.config)
         for platform, image in built.images.items()
     }
-    for platform, expected in lock.expected.items():
-        if platform in gave and gave[platform].config != expected.config:
+    for platform, promised in lock.expected.items():
+        if platform in gave and gave[platform].config != promised.config:
             raise DigestMismatch(
                 f"the {platform} image of {package.origin}, built from an unchanged lock,",
-                expected=expected.config,
+                expected=promised.config,
                 actual=gave[platform].config,
                 hint="something that the lock does not name shaped the bytes; please report it",
             )
-    if gave != lock.expected:
-        lock = msgspec.structs.replace(lock, expected=gave)
+    if (expected := lock.expected | gave) != lock.expected:
+        lock = msgspec.structs.replace(lock, expected=expected)
         if package.lock_path is not None:
             text.write(Path(package.lock_path), lock)
     yard.store.tag(

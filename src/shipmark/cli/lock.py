@@ -4,6 +4,7 @@ import click
 
 from shipmark.cli.flow import lock_package, opened, yard
 from shipmark.cli.output import Output, with_output
+from shipmark.cli.platforms import platform_option
 from shipmark.lock import text
 
 
@@ -17,13 +18,7 @@ from shipmark.lock import text
     flag_value="all",
     help="Resolve anew: a package's NAME, 'base' (Debian), 'shipmark-serve', or everything.",
 )
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="OS/ARCH",
-    help="A platform to lock, linux/amd64 or linux/arm64; may be repeated. Default: this host's.",
-)
+@platform_option("A platform that the lock shall hold besides those it does. Default: this host's.")
 @with_output
 def command(
     output: Output, *, path: str, upgrade: tuple[str, ...], platforms: tuple[str, ...]
@@ -36,9 +31,7 @@ def command(
     requirements or the server change.
     """
     with opened(path) as package:
-        lock = lock_package(
-            package, yard(output.progress), platforms=platforms or None, upgrade=upgrade
-        )
+        lock = lock_package(package, yard(output.progress), platforms=platforms, upgrade=upgrade)
         wheels = {wheel.name for platform in lock.platforms.values() for wheel in platform.wheels}
         debs = {deb.name for platform in lock.platforms.values() for deb in platform.debs}
         document = {

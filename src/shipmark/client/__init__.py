@@ -7,6 +7,7 @@ with Client("http://127.0.0.1:8080") as client:
 from shipmark.client.address import Address
 from shipmark.client.answer import Answer
 from shipmark.client.body import Body, body_of, sniffed
+from shipmark.client.failures import printable
 from shipmark.client.prediction import Client, predict
 
-__all__ = ["Address", "Answer", "Body", "Client", "body_of", "predict", "sniffed"]
+__all__ = ["Address", "Answer", "Body", "Client", "body_of", "predict", "printable", "sniffed"]

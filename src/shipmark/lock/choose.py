@@ -129,7 +129,7 @@ class Choice:
         self._tell_differences(
             {platform: known[platform] for platform in kept},
             {platform: known[platform] for platform in chosen},
-            "a wheel of that version is not to be had for both",
+            "no version has a wheel for both",
         )
         sizes = self._sizes({pin.sha256: pin for pins in chosen.values() for pin in pins})
         return kept | {
@@ -209,15 +209,18 @@ class Choice:
         come: Mapping[str, Mapping[str, str]],
         reason: str,
     ) -> None:
-        """Note where a platform got another version than the first that has the package."""
+        """Note where a platform got other versions than those before it."""
         told = dict(kept)
         for platform, versions in come.items():
-            for name, version in versions.items():
-                first = next((other for other in told if name in told[other]), None)
-                if first is not None and told[first][name] != version:
+            for other, theirs in told.items():
+                differing = ", ".join(
+                    f"{name} {version} ({theirs[name]})"
+                    for name, version in versions.items()
+                    if theirs.get(name, version) != version
+                )
+                if differing:
                     self.progress.note(
-                        f"{name} is {version} for {platform} and {told[first][name]} for {first}: "
-                        f"{reason}"
+                        f"{platform} gets other versions than {other}: {differing}; {reason}"
                     )
             told[platform] = versions
 

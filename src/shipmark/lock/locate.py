@@ -28,7 +28,9 @@ class Places:
     def remember(self, sha256: str, url: str) -> None:
         """Remember a place."""
         if self.recall(sha256) != url:
-            atomic.replace(self._folder / sha256, url.encode(), beside=self._beside / f"place-{sha256}")
+            atomic.replace(
+                self._folder / sha256, url.encode(), beside=self._beside / f"place-{sha256}"
+            )
 
     def recall(self, sha256: str) -> str | None:
         """The place, if one is remembered."""

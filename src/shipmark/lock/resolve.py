@@ -99,20 +99,19 @@ def resolve(
     (scratch / "requirements.txt").write_text("\n".join(lines) + "\n")
     output = scratch / "pylock.toml"
     command = [*_command(aim, sources), "--output-file", output.name, "requirements.txt"]
-    fitting = _fitting(prefer, requirements)
+    fitting = _fitting(prefer, [*requirements, *server.requires])
+    failure = None
     if fitting:
         pins = "".join(f"{name}=={version}\n" for name, version in sorted(fitting.items()))
         (scratch / "constraints.txt").write_text(pins)
-        completed = _uv([*command, "--constraints", "constraints.txt"], sources, scratch)
-        if completed.returncode != 0:
-            # Not all can stay: as many as may, which uv takes from the file that it writes.
-            output.write_text(_preferences(fitting))
-            completed = _uv(command, sources, scratch)
-    else:
-        completed = _uv(command, sources, scratch)
-    if completed.returncode != 0:
-        said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
-        raise _failure(_explanation(said), server, aim)
+        constrained = [*command, "--constraints", "constraints.txt"]
+        failure = _run(constrained, server, aim, sources, scratch)
+    if not fitting or isinstance(failure, LockError):
+        # Not all can stay, so as many as may: uv keeps versions that its output file names.
+        output.write_text(_preferences(fitting))
+        failure = _run(command, server, aim, sources, scratch)
+    if failure is not None:
+        raise failure
     packages = tomllib.loads(output.read_text())["packages"]
     return tuple(
         _pin(package, aim, allowed.get(canonicalize_name(package["name"])), scratch)
@@ -135,10 +134,10 @@ def _command(aim: Aim, sources: Sources) -> list[str]:
     ]
 
 
-def _uv(
-    command: Sequence[str], sources: Sources, scratch: Path
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def _run(
+    command: Sequence[str], server: Server, aim: Aim, sources: Sources, scratch: Path
+) -> LockError | DownloadFailed | None:
+    completed = subprocess.run(
         command,
         cwd=scratch,
         env=_environment(sources, scratch),
@@ -147,6 +146,10 @@ def _uv(
         text=True,
         check=False,
     )
+    if completed.returncode == 0:
+        return None
+    said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
+    return _failure(_explanation(said), server, aim)
 
 
 def _environment(sources: Sources, scratch: Path) -> dict[str, str]:

@@ -48,20 +48,21 @@ def each(
                 done.put(error)
 
     threads = [Thread(target=work, daemon=True) for _ in range(min(at_once, len(items)))]
-    results: dict[int, R] = {}
     try:
         for thread in threads:
             thread.start()
-        while len(results) < len(items):
-            outcome = done.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            results[outcome[0]] = outcome[1]
+        results = dict(_result(done.get()) for _ in items)
     except BaseException:
         cancelled.set()
         _wait(threads)
         raise
     return [results[number] for number in range(len(items))]
+
+
+def _result(outcome: R | BaseException) -> R:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 def _wait(threads: Sequence[Thread]) -> None:

@@ -210,9 +210,7 @@ class Transport:
                     hint="if a proxy or company CA signs here, set SSL_CERT_FILE (or PIP_CERT) "
                     "to a file with its certificate",
                 ) from None
-            raise Interrupted(
-                _reason(error, self.sources), unreached=_unreached(error)
-            ) from None
+            raise Interrupted(_reason(error, self.sources), unreached=_unreached(error)) from None
 
     def chunks(self, response: "httpx.Response", *, raw: bool = True) -> Iterator[bytes]:
         """The body piece by piece.

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from shipmark.client import printable
 from shipmark.errors import Complaint, PackageError
 from shipmark_serve.contract.golden import Golden
 
@@ -48,9 +49,9 @@ def records(stream: BinaryIO, file: str) -> Iterator[Golden]:
 
 
 def wrong(place: str, message: str, mend: str) -> PackageError:
-    """An error about one place in a data set."""
-    complaint = Complaint(place, message, mend)
-    return PackageError(str(complaint), hint=mend, complaints=(complaint,))
+    """An error about one place in a data set; the words may hold those of record and model."""
+    complaint = Complaint(printable(place), printable(message), printable(mend))
+    return PackageError(str(complaint), hint=complaint.mend, complaints=(complaint,))
 
 
 def _values(text: "_Text") -> Iterator[object]:

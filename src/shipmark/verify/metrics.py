@@ -159,7 +159,7 @@ def _number(value: object, what: str, place: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _shown(value: object) -> str:

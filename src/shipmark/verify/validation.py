@@ -99,7 +99,9 @@ def validate(package: Package, url: str, *, records: int, progress: Progress) ->
                 mend = f"{table.metric} compares numbers; correct the record, or take accuracy"
                 raise dataset.wrong(place, str(error), mend) from error
             except RecursionError as error:
-                raise dataset.wrong(place, "is nested too deeply", "make it flat") from error
+                raise dataset.wrong(
+                    place, "has an answer nested too deeply", "flatten it"
+                ) from error
             if fault and not first_wrong:
                 first_wrong = f"{place}: {fault}"
             task.advance(1)

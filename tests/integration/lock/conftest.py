@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shipmark.lock import make, materials
+from shipmark.lock import choose, make, materials
 from shipmark.lock.lock import Lock
 from shipmark.lock.sources import Sources
 from shipmark.package.package import Package
@@ -56,7 +56,7 @@ class Harbour:
 
 @pytest.fixture
 def harbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harbour]:
-    monkeypatch.setattr(make, "archive_keys", mirror.archive_keys)
+    monkeypatch.setattr(choose, "archive_keys", mirror.archive_keys)
     with serving() as server:
         index = Index(server)
         index.add_server_needs()

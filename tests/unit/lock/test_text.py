@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipmark import __version__
 from shipmark.errors import LockError
 from shipmark.lock import text
 from shipmark.lock.lock import (
+    BUILT_BY,
+    FORMAT,
     Compressor,
     Deb,
     Expected,
@@ -177,10 +180,26 @@ def test_an_edit_that_mends_the_digest_of_its_part_is_found(lock: Lock) -> None:
     assert "edited by hand" in refused(forged.replace(mine, settings_sum)).message
 
 
-def test_another_revision_says_which_shipmark_reads_it(lock: Lock) -> None:
-    said = refused(text.dumps(lock).replace("format = 1", "format = 7", 1))
-    assert "format revision 7, and this Shipmark reads 1" in said.message
-    assert "a later Shipmark" in said.hint
+def test_another_revision_says_which_shipmark_builds_it(lock: Lock) -> None:
+    written = text.dumps(lock).replace("format = 1", "format = 7", 1)
+    assert 'shipmark = ">=0.1"' in written
+    said = refused(written.replace('">=0.1"', '">=2.3,<4"', 1))
+    assert "format revision 7, which Shipmark <4,>=2.3 builds" in said.message
+    assert f"this is Shipmark {__version__}, for revision 1" in said.message
+    assert "pip install 'shipmark<4,>=2.3'" in said.hint
+
+
+@pytest.mark.parametrize("says", ["3", '"; rm -rf /"', '""', "[]"])
+def test_a_revision_that_says_nothing_sensible_needs_a_later_shipmark(
+    lock: Lock, says: str
+) -> None:
+    written = text.dumps(lock).replace("format = 1", "format = 7", 1)
+    said = refused(written.replace('shipmark = ">=0.1"', f"shipmark = {says}", 1))
+    assert f"pip install 'shipmark>{__version__}'" in said.hint
+
+
+def test_every_revision_up_to_this_one_has_a_builder() -> None:
+    assert list(BUILT_BY) == list(range(1, FORMAT + 1))
 
 
 def test_a_syntax_error_is_given_with_its_line(lock: Lock) -> None:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipmark.errors import DeployError
-from shipmark.targets.process.untar import ForwardReader, Unpacker
+from shipmark.targets.process.tarstream import TarStream
+from shipmark.targets.process.untar import Unpacker
 
 Entry = tuple[str, bytes, str | bytes]
 
@@ -35,9 +36,9 @@ def _tar(*entries: Entry, mode: int = 0o644) -> bytes:
 def _unpack(root: Path, data: bytes) -> bytes:
     """Unpack into `root`; gives the bytes that were observed."""
     seen = bytearray()
-    reader = ForwardReader(io.BytesIO(data), seen.extend)
-    Unpacker(root, lambda _size: None).unpack(reader)
-    reader.drain()
+    stream = TarStream(io.BytesIO(data), seen.extend)
+    Unpacker(root, lambda _size: None).unpack(stream)
+    stream.drain()
     return bytes(seen)
 
 
@@ -203,8 +204,8 @@ def test_the_budget_is_asked_before_anything_is_written(tmp_path: Path) -> None:
         if sum(asked) > 10:
             raise DeployError("the disk is full")
 
-    reader = ForwardReader(io.BytesIO(_tar(_file("a", b"1" * 8), _file("b", b"2" * 8))), len)
+    stream = TarStream(io.BytesIO(_tar(_file("a", b"1" * 8), _file("b", b"2" * 8))), len)
     with pytest.raises(DeployError, match="full"):
-        Unpacker(tmp_path, spend).unpack(reader)
+        Unpacker(tmp_path, spend).unpack(stream)
     assert asked == [8, 8]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

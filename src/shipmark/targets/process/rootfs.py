@@ -22,7 +22,8 @@ from shipmark.progress import Progress, Task
 from shipmark.store import Store
 from shipmark.targets.process import linux
 from shipmark.targets.process.gunzip import Damaged, Gunzip, Readable
-from shipmark.targets.process.untar import ForwardReader, Unpacker
+from shipmark.targets.process.tarstream import TarStream
+from shipmark.targets.process.untar import Unpacker
 
 RESERVE_BYTES = 128 << 20
 """Never the last of the disk: the host and its neighbours need some."""
@@ -143,9 +144,9 @@ def _unpack_layer(
     state = hashlib.sha256()
     try:
         with _opened(store, layer, task.advance) as stream:
-            reader = ForwardReader(stream, state.update)
-            Unpacker(root, budget.spend).unpack(reader)
-            reader.drain()
+            archive = TarStream(stream, state.update)
+            Unpacker(root, budget.spend).unpack(archive)
+            archive.drain()
     except DeployError as error:
         raise DeployError(f"layer {diff_id}: {error.message}", hint=error.hint) from error
     except Damaged as error:

@@ -12,12 +12,14 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from shipmark.errors import DeployError
 from shipmark.targets.process.tarstream import Member, NotATar, TarStream, Truncated
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+_T = TypeVar("_T")
 _NO_FOLLOW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -34,9 +36,9 @@ class Unpacker:
         self._spend = spend
         self._as_root = os.geteuid() == 0
         self._directories = {""}
-        self._modes: list[tuple[Path, tarfile.TarInfo]] = []
+        self._modes: list[tuple[Path, Member]] = []
 
-    def unpack(self, reader: ForwardReader) -> None:
+    def unpack(self, stream: TarStream) -> None:
         """Write every member.
 
         Raises:
@@ -44,34 +46,33 @@ class Unpacker:
             OSError: The disk is full or refuses.
         """
         try:
-            with tarfile.TarFile(fileobj=reader, mode="r", errors="surrogateescape") as archive:
-                for member in archive:
-                    self._member(member, reader)
-        except (tarfile.TarError, EOFError, UnicodeError) as error:
-            raise DeployError(f"a layer is not a tar archive: {error}") from error
+            for member in stream:
+                self._member(member, stream)
+        except NotATar as error:
+            raise DeployError(f"a layer is not a tar archive that can be read: {error}") from error
+        except Truncated as error:
+            raise DeployError("a layer ends in the middle of its tar archive") from error
         # Last and deepest first: writing into a directory changes its time.
         for path, member in reversed(self._modes):
             self._finish(path, member, mode=0o700 | member.mode)
 
-    def _member(self, member: tarfile.TarInfo, reader: ForwardReader) -> None:
+    def _member(self, member: Member, stream: TarStream) -> None:
         name = _clean(member.name)
         parent, _, leaf = name.rpartition("/")
-        if not name and not member.isdir():
+        if not name and member.kind != "directory":
             raise DeployError("a layer replaces its own root by a file")
         self._make_parents(parent, member.name)
         path = self._root / name
         if leaf.startswith(_WHITEOUT):
             self._whiteout(parent, leaf)
-        elif member.isdir():
+        elif member.kind == "directory":
             self._directory(name, path, member)
-        elif member.isreg():
-            self._make_way(name, path)
-            self._file(path, member, reader)
-        elif member.issym():
-            self._make_way(name, path)
-            _refuse_text(member.linkname)
-            path.symlink_to(member.linkname)
-        elif member.islnk():
+        elif member.kind == "file":
+            self._file(name, path, member, stream)
+        elif member.kind == "symlink":
+            _refuse_text(member.target)
+            self._place(name, path, lambda: path.symlink_to(member.target))
+        elif member.kind == "hard link":
             self._hard_link(name, path, member)
         else:
             raise DeployError(
@@ -92,14 +93,19 @@ class Unpacker:
             ) from None
         self._directories.add(parent)
 
-    def _make_way(self, name: str, path: Path) -> None:
-        """The last of several entries of one name counts, as long as none is a directory."""
-        if name in self._directories:
-            raise DeployError(f"a layer holds {name!r} both as a directory and as something else")
-        if os.path.lexists(path):
+    def _place(self, name: str, path: Path, make: Callable[[], _T]) -> _T:
+        """Make what is no directory; the last of several entries of one name counts."""
+        try:
+            return make()
+        except FileExistsError:
+            if name in self._directories:
+                raise DeployError(
+                    f"a layer holds {name!r} both as a directory and as something else"
+                ) from None
             path.unlink()
+            return make()
 
-    def _directory(self, name: str, path: Path, member: tarfile.TarInfo) -> None:
+    def _directory(self, name: str, path: Path, member: Member) -> None:
         if name not in self._directories:
             try:
                 path.mkdir(0o755)
@@ -110,36 +116,28 @@ class Unpacker:
             self._directories.add(name)
         self._modes.append((path, member))
 
-    def _file(self, path: Path, member: tarfile.TarInfo, reader: ForwardReader) -> None:
-        if member.issparse():
-            raise DeployError(f"a layer holds {member.name!r} as a sparse file, which is not read")
+    def _file(self, name: str, path: Path, member: Member, stream: TarStream) -> None:
         self._spend(member.size)
-        descriptor = os.open(path, _NO_FOLLOW, 0o600)
+        descriptor = self._place(name, path, lambda: os.open(path, _NO_FOLLOW, 0o600))
         try:
-            left = member.size
-            while left:
-                data = reader.read(min(left, CHUNK_BYTES))
-                if not data:
-                    raise DeployError(f"a layer ends in the middle of {member.name!r}")
-                left -= len(data)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+            for piece in stream.content():
+                left = piece
+                while left:
+                    left = left[os.write(descriptor, left) :]
             self._finish(descriptor, member, mode=member.mode)
         finally:
             os.close(descriptor)
 
-    def _hard_link(self, name: str, path: Path, member: tarfile.TarInfo) -> None:
-        target = _clean(member.linkname)
+    def _hard_link(self, name: str, path: Path, member: Member) -> None:
+        target = _clean(member.target)
         parent, _, _ = target.rpartition("/")
         source = self._root / target
         if parent not in self._directories or source.is_symlink() or not source.is_file():
             raise DeployError(
-                f"a layer links {member.name!r} to {member.linkname!r}, which is no file before it"
+                f"a layer links {member.name!r} to {member.target!r}, which is no file before it"
             )
         if target != name:
-            self._make_way(name, path)
-            os.link(source, path, follow_symlinks=False)
+            self._place(name, path, lambda: os.link(source, path, follow_symlinks=False))
 
     def _whiteout(self, parent: str, leaf: str) -> None:
         if leaf == _OPAQUE:
@@ -150,10 +148,9 @@ class Unpacker:
             raise DeployError(f"a layer holds the whiteout {leaf!r}, which hides nothing")
         name = f"{parent}/{hidden}".lstrip("/")
         path = self._root / name
-        self._make_way(name, path)
-        os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+        self._place(name, path, lambda: os.mknod(path, stat.S_IFCHR, os.makedev(0, 0)))
 
-    def _finish(self, file: int | Path, member: tarfile.TarInfo, *, mode: int) -> None:
+    def _finish(self, file: int | Path, member: Member, *, mode: int) -> None:
         if self._as_root and (member.uid or member.gid):
             os.chown(file, member.uid, member.gid)
         os.chmod(file, mode & 0o1777)  # noqa: PTH101 - an open file or a path
