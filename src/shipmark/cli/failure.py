@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from dataclasses import asdict
 
 import click
 import msgspec
@@ -51,25 +52,21 @@ def exit_code_of(error: Exception) -> int:
     for ancestor in type(error).__mro__:
         if ancestor in EXIT_CODES:
             return EXIT_CODES[ancestor]
-    return 1 if isinstance(error, click.ClickException | click.Abort) else INTERNAL
+    return 1 if isinstance(error, click.ClickException) else INTERNAL
 
 
 def report(error: Exception, *, as_json: bool) -> None:
     """Tell a person, or a machine, what went wrong and what to do next."""
     if isinstance(error, click.exceptions.Exit):
         return
-    if as_json:
-        code, message, hint = _parts(error)
-        body = {"error": {"code": code, "message": message, "hint": hint}}
-        click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
-        return
-    if isinstance(error, click.ClickException):
-        error.show()
-        return
-    if isinstance(error, click.Abort):
-        click.echo("aborted", err=True)
-        return
     code, message, hint = _parts(error)
+    if as_json:
+        body: dict[str, object] = {"code": code, "message": message, "hint": hint}
+        if isinstance(error, PackageError) and error.complaints:
+            body["complaints"] = [asdict(each) for each in error.complaints]
+        encoded = msgspec.json.encode({"error": body})
+        click.echo(msgspec.json.format(encoded, indent=2).decode())
+        return
     if code == "internal":
         traceback.print_exception(error, file=sys.stderr)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
@@ -80,10 +77,14 @@ def report(error: Exception, *, as_json: bool) -> None:
 
 
 def _parts(error: Exception) -> tuple[str, str, str]:
+    """The error's code, message and hint."""
     if isinstance(error, ShipmarkError):
         return error.code, error.message, error.hint
+    if isinstance(error, click.UsageError):
+        verb = error.ctx.command_path if error.ctx else "shipmark"
+        return "usage", error.format_message(), f"{verb} --help"
     if isinstance(error, click.ClickException):
-        return "usage", error.format_message(), "see --help of the verb"
+        return "usage", error.format_message(), ""
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return "system", f"{error.strerror or error}{where}", ""

@@ -50,7 +50,7 @@ class Verbs(click.Group):
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
             close = difflib.get_close_matches(name, VERBS, n=1)
-            meant = f" Did you mean {close[0]!r}?" if close else " See 'shipmark --help'."
+            meant = f" Did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"There is no verb {name!r}.{meant}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -78,10 +78,10 @@ def main() -> None:
 
     try:
         status = verbs.main(standalone_mode=False, prog_name="shipmark")
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; nothing half-made was left", err=True)
+        sys.exit(130)
     except Exception as error:  # noqa: BLE001  # the border: every error ends as a message
         report(error, as_json="--json" in sys.argv)
         sys.exit(exit_code_of(error))
-    except KeyboardInterrupt:
-        click.echo("interrupted; nothing half-made was left", err=True)
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)

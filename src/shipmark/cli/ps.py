@@ -20,7 +20,7 @@ def command(output: Output, *, names: tuple[str, ...]) -> None:
         unknown = set(names) - {status.name for status in statuses}
         if unknown:
             raise DeployError(
-                f"there is no deployment {', '.join(sorted(unknown))}", hint="see: shipmark ps"
+                f"there is no deployment {', '.join(sorted(unknown))}", hint="shipmark ps"
             )
         statuses = [status for status in statuses if status.name in names]
     documents = [status_document(status) for status in statuses]
