@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -92,6 +93,17 @@ def shipmark(
     yield line
     for deployment in line.json("ps"):
         line.run("down", deployment["name"])
+
+
+def copied(example: str, folder: Path) -> Path:
+    """A copy of an example's files below `folder`, without any lock; the path of the package."""
+    if example.endswith(".onnx"):
+        for name in (example, example.replace(".onnx", ".golden.json")):
+            shutil.copy(EXAMPLES / name, folder)
+    else:
+        ignored = shutil.ignore_patterns("shipmark.lock", "__pycache__")
+        shutil.copytree(EXAMPLES / example, folder / example, ignore=ignored)
+    return folder / example
 
 
 def post(url: str, body: bytes | str | object, content_type: str = "application/json") -> Any:

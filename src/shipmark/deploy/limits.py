@@ -40,6 +40,12 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
+def size_text(size_bytes: int) -> str:
+    """A size as `parse_size` reads it, to three digits: `64M`, `1.5G`."""
+    unit = next((unit for unit in "TGMK" if size_bytes >= _UNITS[unit]), "")
+    return f"{size_bytes / _UNITS[unit]:.3g}{unit}"
+
+
 def check(limits: Limits) -> None:
     """Refuse limits with which nothing could start.
 

@@ -45,6 +45,9 @@ def tried(step: Callable[[], None]) -> str | None:
     """What `sys.exit` shall say of `step`: None where nothing was refused."""
     try:
         step()
-    except (OSError, ValueError, LaunchFailed, ShipmarkError) as error:
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    except (ValueError, LaunchFailed, ShipmarkError) as error:
         return str(error)
     return None

@@ -98,10 +98,23 @@ class Downloads:
                 return self.fetch(wanted, silent)
         try:
             return self._fetch_from(wanted, task)
-        except (DownloadFailed, DigestMismatch):
+        except (DownloadFailed, DigestMismatch) as error:
             if wanted.otherwise is None or self.transport.cancelled.is_set():
-                raise
+                raise self._explained(wanted, error) from None
         return self.fetch(wanted.otherwise(), task)
+
+    def _explained(self, wanted: Wanted, error: ShipmarkError) -> ShipmarkError:
+        """A failure to download, with what it was that is missing."""
+        if not isinstance(error, DownloadFailed):
+            return error
+        what = f"{wanted.name} (sha256:{wanted.sha256})"
+        if isinstance(error, Gone):
+            message = f"{what} is not there any more: {error.message}"
+        else:
+            message = f"{what} cannot be had: {error.message}"
+        advice = wanted.if_gone if isinstance(error, Gone) else error.hint
+        by_hand = f"put the file itself at {self.path(wanted.sha256)}"
+        return DownloadFailed(message, hint=f"{advice}; or {by_hand}" if advice else by_hand)
 
     def _fetch_from(self, wanted: Wanted, task: Task) -> Path:
         whole, partial = self.path(wanted.sha256), self._partial / wanted.sha256
@@ -127,13 +140,7 @@ class Downloads:
     def _fill(self, part: "_Part") -> None:
         """Download until `part` is whole; wrong bytes are asked for once more from the start."""
         for last in (False, True):
-            try:
-                self._fill_once(part, fresh=last)
-            except Gone as gone:
-                raise DownloadFailed(
-                    f"{part.wanted.name} is not there any more: {gone.message}",
-                    hint=part.wanted.if_gone,
-                ) from None
+            self._fill_once(part, fresh=last)
             if part.actual == part.wanted.sha256:
                 return
             if last or local_path(part.wanted.url) is not None:
@@ -153,7 +160,7 @@ class Downloads:
             try:
                 self._receive(part, fresh=fresh)
             except Interrupted as fault:
-                fault.progressed = part.size > before
+                fault.progressed = part.size - before >= self.transport.least_progress_bytes
                 raise
 
         if not (part.size and part.actual == part.wanted.sha256):

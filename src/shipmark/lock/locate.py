@@ -55,7 +55,13 @@ def locate(wheel: Wheel, transport: Transport, places: Places) -> Wanted:
     """
     remembered = places.recall(wheel.sha256)
     if remembered is None:
-        url = _look_up(wheel, transport)
+        try:
+            url = _look_up(wheel, transport)
+        except DownloadFailed as error:
+            raise DownloadFailed(
+                f"{wheel.filename} (sha256:{wheel.sha256}) cannot be found: {error.message}",
+                hint=error.hint,
+            ) from None
         places.remember(wheel.sha256, url)
         return _wanted(wheel, url)
 
@@ -92,7 +98,7 @@ def _look_up(wheel: Wheel, transport: Transport) -> str:
             hint="the file was replaced since it was locked: "
             f"lock again with --upgrade {wheel.name} and look at what changed",
         )
-    raise DownloadFailed(f"{wheel.filename} is in no index or directory of this host", hint=_HINT)
+    raise DownloadFailed("it is in no index or directory of this host", hint=_HINT)
 
 
 def _offers(wheel: Wheel, transport: Transport) -> Iterator[Offer]:

@@ -100,15 +100,16 @@ def resolve(
     output = scratch / "pylock.toml"
     command = [*_command(aim, sources), "--output-file", output.name, "requirements.txt"]
     fitting = _fitting(prefer, [*requirements, *server.requires])
-    failure = None
     if fitting:
         pins = "".join(f"{name}=={version}\n" for name, version in sorted(fitting.items()))
         (scratch / "constraints.txt").write_text(pins)
         constrained = [*command, "--constraints", "constraints.txt"]
         failure = _run(constrained, server, aim, sources, scratch)
-    if not fitting or isinstance(failure, LockError):
-        # Not all can stay, so as many as may: uv keeps versions that its output file names.
-        output.write_text(_preferences(fitting))
+        if isinstance(failure, LockError):
+            # Not all can stay, so as many as may: uv keeps versions that its output file names.
+            output.write_text(_preferences(fitting))
+            failure = _run(command, server, aim, sources, scratch)
+    else:
         failure = _run(command, server, aim, sources, scratch)
     if failure is not None:
         raise failure

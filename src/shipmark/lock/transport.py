@@ -152,6 +152,11 @@ class Transport:
 
         return self.retrying(url, attempt)
 
+    @property
+    def least_progress_bytes(self) -> int:
+        """An attempt that brings fewer counts as none, or a dripping server would never end."""
+        return int(_LEAST_BYTES_PER_S * self.sources.read_timeout_s)
+
     def retrying(self, url: str, attempt: Callable[[], T]) -> T:
         """Call `attempt` until it does not raise Interrupted, a bounded number of times.
 
@@ -225,7 +230,7 @@ class Transport:
             count += len(chunk)
             if (spent := time.monotonic() - started) > window_s:
                 if count < _LEAST_BYTES_PER_S * spent:
-                    raise Interrupted(f"only {count} bytes came in {spent:.0f} s")
+                    raise Interrupted(f"only {count} bytes came in {spent:.1f} s")
                 started, count = time.monotonic(), 0
 
     def _refuse(self, url: str, response: "httpx.Response") -> None:

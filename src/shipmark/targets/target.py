@@ -61,9 +61,14 @@ class Target(Protocol):
         """Stop it and keep it: SIGTERM, the grace time, SIGKILL. Nothing if it does not run."""
 
     def start(
-        self, name: str, *, timeout_s: float = 120.0, progress: Progress | None = None
+        self, name: str, *, timeout_s: float | None = None, progress: Progress | None = None
     ) -> Status:
         """Start a stopped or failed deployment and wait until it is ready.
+
+        Args:
+            name: The deployment.
+            timeout_s: How long it may take; None for as long as it had before.
+            progress: Who watches; None for nobody.
 
         Raises:
             RolloutFailed: It did not become ready; it is kept, with its log.

@@ -62,6 +62,7 @@ def test_an_ordinary_user(tmp_path: Path) -> None:
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(here / "own"),
+                "LD_LIBRARY_PATH": str(here / "python" / "lib"),
                 "PYTHONHOME": str(here / "python"),
                 "PYTHONPATH": f"{here}/src:{here}/site",
             },
@@ -144,3 +145,19 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
     assert f"{config}:1 cannot be read" in report.found("settings")
     assert report.status("index") == "warning"
     assert "hunter2" not in report.said
+
+
+def test_a_host_without_any_certificates(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    unset = dict.fromkeys(("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), "")
+
+    report = doctor(
+        tmp_path,
+        "certificates",
+        env={**unset, "PIP_CONFIG_FILE": os.devnull, "SSL_CERT_DIR": str(empty)},
+    )
+
+    assert report.code == 1
+    assert "this Python finds no certificates" in report.found("certificates")
+    assert "apt install ca-certificates" in report.findings["certificates"]["mend"]

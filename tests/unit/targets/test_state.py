@@ -19,7 +19,11 @@ LAUNCH = Launch(layers=(), argv=("x",), env={}, workdir="/", stop_signal=15, rea
 @pytest.fixture
 def directory(tmp_path: Path) -> StateDirectory:
     made = StateDirectory(tmp_path / "deployments" / "model")
-    assert made.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    with state.changing(made.path.parent):
+        claim = made.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    assert claim is not None
+    made.establish()
+    os.close(claim)
     return made
 
 
@@ -34,12 +38,42 @@ def test_records_come_back(directory: StateDirectory) -> None:
 
 
 def test_a_name_is_taken_once_and_free_again_after_destroy(directory: StateDirectory) -> None:
-    assert not directory.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    assert directory.create(Desired(deployment=DEPLOYMENT), LAUNCH) is None
     assert state.names(directory.path.parent) == ["model"]
     directory.destroy()
     directory.destroy()
-    assert list(directory.path.parent.iterdir()) == []
-    assert directory.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    assert [path.name for path in directory.path.parent.iterdir()] == [".lock"]
+    claim = directory.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    assert claim is not None
+    os.close(claim)
+
+
+def test_a_claim_is_held_until_its_process_ends_or_the_deployment_is_established(
+    tmp_path: Path,
+) -> None:
+    directory = StateDirectory(tmp_path / "deployments" / "model")
+    with state.changing(directory.path.parent):
+        claim = directory.create(Desired(deployment=DEPLOYMENT), LAUNCH)
+    assert claim is not None
+    assert directory.is_claimed()
+    assert directory.is_claimed_by(claim)
+    assert not directory.is_abandoned()
+    os.close(claim)  # as the kernel does
+    assert directory.is_abandoned()
+    directory.establish()
+    assert not directory.is_abandoned()
+    assert not directory.is_claimed()
+    directory.establish()
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next(directory: StateDirectory) -> None:
+    root = directory.path.parent
+    half_made = root / ".model.0123abcd"
+    half_made.mkdir()
+    (half_made / "deployment.json").write_text("{")
+    with state.changing(root):
+        assert not half_made.exists()
+    assert state.names(root) == ["model"]
 
 
 def test_a_damaged_file_is_told_with_the_mend(directory: StateDirectory) -> None:

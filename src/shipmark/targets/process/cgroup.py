@@ -43,20 +43,28 @@ class Groups:
         for path in self.paths:
             (path / "cgroup.procs").write_text("0", "ascii")
 
-    def out_of_memory_kills(self) -> int:
-        """How many processes the kernel killed for going over the memory limit."""
+    def reached(self) -> dict[str, int]:
+        """How often each limit was reached for good, by field: kills, and forks refused."""
+        counts: dict[str, int] = {}
         for path in self.paths:
-            for name in ("memory.events", "memory.oom_control"):
+            for field, file, key in _EVENTS:
                 try:
-                    text = (path / name).read_text("ascii")
+                    text = (path / file).read_text("ascii")
                 except OSError:
                     continue
                 for line in text.splitlines():
-                    key, _, value = line.partition(" ")
-                    if key == "oom_kill":
-                        return int(value)
-        return 0
+                    name, _, value = line.partition(" ")
+                    if name == key:
+                        counts[field] = int(value)
+        return counts
 
+
+_EVENTS = (
+    ("memory_bytes", "memory.oom_control", "oom_kill"),  # version 1
+    ("memory_bytes", "memory.events", "oom_kill"),  # version 2
+    ("processes", "pids.events", "max"),
+)
+"""Where the kernel counts: the field of Limits, the file, and its line."""
 
 CONTROLLERS = {"cpus": "cpu", "memory_bytes": "memory", "processes": "pids"}
 """The controller for each field of Limits."""
@@ -151,6 +159,8 @@ def _set(path: Path, version: int, field: str, value: float) -> None:
     else:
         (path / "memory.limit_in_bytes").write_text(str(int(value)), "ascii")
         _set_if_there(path / "memory.memsw.limit_in_bytes", str(int(value)))
+        # Version 1 counts what lies in sockets apart.
+        _set_if_there(path / "memory.kmem.tcp.limit_in_bytes", str(int(value)))
 
 
 def _set_if_there(path: Path, text: str) -> None:

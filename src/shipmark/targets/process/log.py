@@ -1,17 +1,53 @@
-"""The log of a deployment: bounded, in two files, the newer one named `log`."""
+"""The log of a deployment: bounded, in two files, the newer one named `log`.
+
+What a model writes is shown in lines of bounded length, a longer one as several.
+"""
 
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 FILE_BYTES = 8 << 20
 """When `log` is this large it becomes `log.1`, and what was `log.1` is gone."""
 
+RATE_BYTES_PER_S = 4 << 20
+"""What a model may write in the long run; it waits when it writes more than FILE_BYTES faster."""
+
 _POLL_S = 0.1
-_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160)), "�")
+_LINE_BYTES = 16 << 10
+# C0 and C1, and what turns the direction of text.
+_STEERING = (*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F),
+             *range(0x2066, 0x206A))  # fmt: skip
+_CONTROL = dict.fromkeys(_STEERING, "�")
 del _CONTROL[ord("\t")]
+
+
+class Allowance:
+    """How much may be read now, so that a model without end neither fills disk nor processor.
+
+    Args:
+        now_s: The time, as in every other call; any clock that only goes forward.
+    """
+
+    def __init__(
+        self, now_s: float, *, rate_per_s: float = RATE_BYTES_PER_S, most: float = FILE_BYTES
+    ) -> None:
+        self._rate_per_s = rate_per_s
+        self._most = most
+        self._left = most
+        self._at_s = now_s
+
+    def spend(self, amount: int, now_s: float) -> None:
+        """Account for what was read."""
+        self._left = min(self._most, self._left + (now_s - self._at_s) * self._rate_per_s) - amount
+        self._at_s = now_s
+
+    def next_s(self) -> float:
+        """When something may be read again; it may have passed."""
+        return self._at_s + max(0.0, -self._left) / self._rate_per_s
 
 
 class Writer:
@@ -21,6 +57,7 @@ class Writer:
         self._path = path
         self._file_bytes = file_bytes
         self._descriptor, self._size = self._open()
+        self._in_a_line = False
 
     def write(self, data: bytes) -> None:
         """Append `data` as it is."""
@@ -33,10 +70,12 @@ class Writer:
             self._size += os.write(self._descriptor, data)
         except OSError:
             return
+        self._in_a_line = not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
         """Append a line of the supervisor's own."""
-        self.write(f"shipmark: {text}\n".encode())
+        begin = "\n" if self._in_a_line else ""
+        self.write(f"{begin}shipmark: {text}\n".encode())
 
     def _open(self) -> tuple[int, int]:
         descriptor = os.open(
@@ -51,7 +90,7 @@ def tail(path: Path, lines: int | None = None) -> list[str]:
     for file in (path.with_name(path.name + ".1"), path):
         try:
             with file.open("rb") as stream:
-                kept.extend(printable(line) for line in stream)
+                kept.extend(map(printable, iter(partial(stream.readline, _LINE_BYTES), b"")))
         except FileNotFoundError:
             continue
     return list(kept)
@@ -66,9 +105,9 @@ def follow(path: Path, lines: int | None, alive: Callable[[], bool]) -> Iterator
         begun = b""
         while True:
             last_round = not alive()
-            while piece := stream.readline():
+            while piece := stream.readline(_LINE_BYTES - len(begun)):
                 begun += piece
-                if begun.endswith(b"\n"):
+                if begun.endswith(b"\n") or len(begun) >= _LINE_BYTES:
                     yield printable(begun)
                     begun = b""
             renewed = _renewed(path, stream.fileno())

@@ -20,7 +20,7 @@ from shipmark.oci.descriptor import Descriptor
 from shipmark.oci.manifest import Manifest
 from shipmark.progress import Progress, Task
 from shipmark.store import Store
-from shipmark.targets.process import linux
+from shipmark.targets.process import durability, linux
 from shipmark.targets.process.gunzip import Damaged, Gunzip, Readable
 from shipmark.targets.process.tarstream import TarStream
 from shipmark.targets.process.untar import Unpacker
@@ -92,9 +92,12 @@ def unpack(
 
 
 def _missing(store: Store, layers: dict[Digest, Descriptor]) -> dict[Digest, Descriptor]:
-    return {
-        diff_id: layer for diff_id, layer in layers.items() if not store.unpacked(diff_id).is_dir()
-    }
+    return {diff_id: layer for diff_id, layer in layers.items() if not _is_there(store, diff_id)}
+
+
+def _is_there(store: Store, diff_id: Digest) -> bool:
+    path = store.unpacked(diff_id)
+    return path.is_dir() and not durability.is_lost(path)
 
 
 def _unpack_all(store: Store, missing: dict[Digest, Descriptor], progress: Progress) -> None:
@@ -128,10 +131,21 @@ def _unpack_all(store: Store, missing: dict[Digest, Descriptor], progress: Progr
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-        # Else a power cut could keep the names and lose what is in the files.
-        linux.sync_file_system(scratch)
+        _outlast_power_failure(scratch, list(beside.values()))
         for diff_id, path in beside.items():
-            path.rename(store.unpacked(diff_id))
+            target = store.unpacked(diff_id)
+            if target.exists():  # and lost
+                target.rename(scratch / f"lost-{target.name}")
+            path.rename(target)
+
+
+def _outlast_power_failure(scratch: Path, layers: list[Path]) -> None:
+    """Else names could be there after one, and what is in the files lost."""
+    try:
+        for layer in layers:
+            durability.mark(layer)
+    except OSError:
+        linux.sync_file_system(scratch)
 
 
 def _unpack_layer(

@@ -1,14 +1,19 @@
 """What is known of a deployment, in one directory: the whole interface between its processes.
 
+    <state root>/deployments/.lock       held by a command while it makes or removes directories
     <state root>/deployments/<name>/     mode 0700
         deployment.json   Desired: the deployment, and whether it should run    written by the CLI
         launch.json       Launch: where its layers lie and how it starts        written by the CLI
         status.json       Observed: what the supervisor last saw                written by it
         lock              a record lock on it is held as long as the supervisor lives
+        claim             locked by the `up` that makes the deployment, gone when that is done
         log, log.1        stdout and stderr of the model, bounded (see `log`)
 
 Each JSON file is written beside and renamed, so a reader never sees half of one. The directory
-appears whole, by a rename, and goes the same way, so a deployment exists or it does not. The
+appears whole, by a rename, and goes the same way, so a deployment exists or it does not. One with
+a claim that nobody holds was never finished: whoever finds it removes it. The kernel frees all
+locks with the process that held them, so nothing that is written here is believed of a process:
+its number may have come to mean another. The
 environment of a deployment may hold secrets: it lies in deployment.json and nowhere else.
 """
 
@@ -18,7 +23,8 @@ import os
 import secrets
 import shutil
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +33,7 @@ import msgspec
 from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.status import LimitStatus, ObservedState
 from shipmark.errors import DeployError
+from shipmark.store.disk import explained, sync_folder
 from shipmark_serve.contract.records import Record
 
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -82,6 +89,7 @@ class StateDirectory:
         self.log = path / "log"
         self._status = path / "status.json"
         self._lock = path / "lock"
+        self._claim = path / "claim"
 
     @property
     def name(self) -> str:
@@ -120,25 +128,77 @@ class StateDirectory:
         return (info.st_ino, info.st_mtime_ns)
 
     def write(self, record: Desired | Launch | Observed) -> None:
-        """Write the file of this record."""
+        """Write the file of this record; by one process at a time (see `changing`).
+
+        Raises:
+            ShipmarkError: The disk is full, or refuses.
+        """
         _write(self.path, record)
 
     # -- the whole directory -------------------------------------------------------------
 
-    def create(self, desired: Desired, launch: Launch) -> bool:
-        """Make the directory; False where the name is taken."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def create(self, desired: Desired, launch: Launch) -> int | None:
+        """Make the directory, with a claim; inside `changing`.
+
+        Returns:
+            The descriptor that holds the claim; None where the name is taken.
+
+        Raises:
+            ShipmarkError: The disk is full, or refuses.
+        """
+        if self.path.exists():
+            return None
         beside = self._beside()
-        beside.mkdir(mode=0o700)
+        with explained(self.path):
+            beside.mkdir(mode=0o700)
         try:
             _write(beside, desired)
             _write(beside, launch)
+            with explained(self._claim):
+                claim = os.open(beside / self._claim.name, os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                fcntl.flock(claim, fcntl.LOCK_EX)
                 beside.rename(self.path)
-            except OSError:
-                return False
+            except BaseException:
+                os.close(claim)
+                raise
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+        return claim
+
+    def establish(self) -> None:
+        """Take the claim away: the deployment stays, even if the power fails now."""
+        with explained(self.path):
+            for name in _FILES.values():
+                with suppress(FileNotFoundError), (self.path / name).open("rb") as stream:
+                    os.fsync(stream.fileno())
+            self._claim.unlink(missing_ok=True)
+            sync_folder(self.path)
+            sync_folder(self.path.parent)
+
+    def is_claimed(self) -> bool:
+        """Whether the `up` that makes it is not done, be it alive or not."""
+        return self._claim.exists()
+
+    def is_claimed_by(self, claim: int) -> bool:
+        """Whether it is still the one that was made with this claim."""
+        try:
+            return os.path.samestat(os.fstat(claim), self._claim.stat())
+        except FileNotFoundError:
+            return False
+
+    def is_abandoned(self) -> bool:
+        """Whether the `up` that made it died before it was done."""
+        try:
+            descriptor = os.open(self._claim, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
         return True
 
     def destroy(self) -> None:
@@ -191,6 +251,26 @@ class StateDirectory:
         return pidfd
 
 
+@contextmanager
+def changing(root: Path) -> Iterator[None]:
+    """Be the only one to make or remove directories below `<state root>/deployments`.
+
+    What was half made or half removed by a command that was killed is removed first.
+
+    Raises:
+        ShipmarkError: The folder cannot be written to.
+    """
+    with explained(root / _LOCK):
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stream = (root / _LOCK).open("wb")
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        for path in root.glob(".*"):
+            if path.name != _LOCK:
+                shutil.rmtree(path, ignore_errors=True)
+        yield
+
+
 def names(root: Path) -> list[str]:
     """The deployments below `<state root>/deployments`, by name."""
     if not root.is_dir():
@@ -198,6 +278,7 @@ def names(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
 
 
+_LOCK = ".lock"
 _FILES: dict[type[Record], str] = {
     Desired: "deployment.json",
     Launch: "launch.json",
@@ -219,12 +300,14 @@ def _read(path: Path, kind: type[_R]) -> _R | None:
 
 def _write(folder: Path, record: Record) -> None:
     name = _FILES[type(record)]
-    beside = folder / f".{name}.{secrets.token_hex(4)}"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(msgspec.json.format(msgspec.json.encode(record)))
-        beside.rename(folder / name)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    data = msgspec.json.format(msgspec.json.encode(record))
+    beside = folder / f".{name}"
+    with explained(folder / name, need_bytes=len(data)):
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+            beside.rename(folder / name)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise

@@ -2,10 +2,13 @@
 
 It leaves the terminal, takes the lock of the state directory, opens the port and keeps it from
 start to start, so callers wait in the backlog while a dead model is replaced. It ends when it is
-told to by SIGTERM, or when the model was never ready: then starting it again would not help. If
-it is killed itself, the kernel kills the sandbox with it.
+told to by SIGTERM, when the `up` that started it dies before it is done (and then removes what
+that had made), or when the model was never ready: then starting it again would not help. If it is
+killed itself, the kernel kills the sandbox with it.
 
 One line on stdout says whether it could begin: `{}`, or the code, message and hint of an error.
+With `--foreground` it stays where it is, for a service manager, and ends with status 1 if the
+model was never ready.
 """
 
 import os
@@ -13,15 +16,18 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 
+from shipmark.deploy.limits import Limits
 from shipmark.deploy.status import ObservedState
 from shipmark.errors import DeployError, ShipmarkError
 from shipmark.targets.process import (
     cgroup,
+    durability,
     enforcement,
     host,
     launch,
@@ -29,7 +35,8 @@ from shipmark.targets.process import (
     seccomp,
     state,
 )
-from shipmark.targets.process.log import Writer
+from shipmark.targets.process.log import Allowance, Writer
+from shipmark.targets.process.pressure import Pressure
 from shipmark.targets.process.probe import Probe
 from shipmark.targets.process.sandbox import Sandbox
 from shipmark.targets.process.state import Observed, StateDirectory
@@ -50,10 +57,12 @@ class Supervisor:
     def __init__(
         self,
         directory: StateDirectory,
+        *,
         address: str,
         recipe: launch.Recipe,
         rules: Rules,
         observed: Observed,
+        stop: StopRequest,
     ) -> None:
         self._directory = directory
         self._address = address
@@ -61,7 +70,8 @@ class Supervisor:
         self._rules = rules
         self._observed = observed
         self._log = Writer(directory.log)
-        self._stop = StopRequest()
+        self._log_allowance = Allowance(time.monotonic())
+        self._stop = stop
         self._ever_ready = False
 
     def run(self, listener: socket.socket) -> Observed:
@@ -70,7 +80,7 @@ class Supervisor:
         while True:
             outcome = self._run_once()
             if self._stop.requested:
-                return self._last("stopped", None)
+                return self._last("stopped", outcome.overdue)
             if not self._ever_ready:
                 return self._last("failed", outcome.reason, host_refused=outcome.host_refused)
             # A model can shut its listening socket down; callers shall wait for the next one.
@@ -105,28 +115,32 @@ class Supervisor:
             self._rules,
             stop=self._stop,
             log=self._log,
+            allowance=self._log_allowance,
             probe=self._probe,
             on_ready=self._on_ready,
-            memory_kills=self._recipe.groups.out_of_memory_kills,
+            pressure=Pressure(self._recipe.limits, self._recipe.groups, running.pid),
+            on_limit=lambda limit: self._tell(error=limit),
         ).until_it_ends()
 
     def _probe(self) -> Probe:
         return Probe(self._address, self._observed.port or 0)
 
     def _on_ready(self, ready: bool) -> None:
+        if not self._ever_ready:
+            durability.settle_meanwhile(self._recipe.layers)
         self._ever_ready = True
         self._log.say("ready" if ready else "no longer ready")
         self._tell(state="running", ready=ready)
 
     def _tell(self, **changes: object) -> None:
         self._observed = msgspec.structs.replace(self._observed, **changes)
-        with suppress(OSError):  # a full disk must not end a model that serves
+        with suppress(ShipmarkError):  # a full disk must not end a model that serves
             self._directory.write(self._observed)
 
     def _last(
         self, last: ObservedState, error: str | None, *, host_refused: bool = False
     ) -> Observed:
-        self._log.say(error or last)
+        self._log.say(last if last == "stopped" else error or last)
         return msgspec.structs.replace(
             self._observed,
             state=last,
@@ -137,15 +151,39 @@ class Supervisor:
         )
 
 
-def supervise(directory: StateDirectory) -> None:
-    """Be the supervisor of the deployment in `directory`.
+def supervise(
+    directory: StateDirectory, *, begun: Callable[[], None], starter: int | None = None
+) -> Observed:
+    """Be the supervisor of the deployment in `directory`; gives the last word on it.
+
+    Args:
+        directory: Where it lies.
+        begun: Called when nothing can be refused any more.
+        starter: The pidfd of the command that makes the deployment, where one does.
 
     Raises:
         ShipmarkError: It could not begin.
     """
+    if directory.acquire() is None:
+        raise DeployError(f"{directory.name} has a supervisor already")
+    stop = StopRequest()
+    if starter is not None and directory.is_claimed():
+        stop.when_it_ends(starter, directory.is_abandoned)
+    abandoned = False
+    try:
+        last = _supervise(directory, stop, begun)
+    finally:
+        abandoned = directory.is_abandoned()
+        if abandoned:
+            directory.destroy()
+    if not abandoned:
+        with suppress(ShipmarkError):
+            directory.write(last)
+    return last
+
+
+def _supervise(directory: StateDirectory, stop: StopRequest, begun: Callable[[], None]) -> Observed:
     with ExitStack() as cleanup:
-        if directory.acquire() is None:
-            raise DeployError(f"{directory.name} has a supervisor already")
         desired, plan = directory.desired(), directory.launch()
         if desired is None or plan is None:
             raise DeployError(f"{directory.path} holds no deployment")
@@ -178,7 +216,10 @@ def supervise(directory: StateDirectory) -> None:
         recipe = launch.Recipe(
             box=Sandbox(
                 argv=plan.argv,
-                env=plan.env | deployment.env | {"SHIPMARK_LISTEN_FD": str(listener.fileno())},
+                env=_granted(deployment.limits, groups)
+                | plan.env
+                | deployment.env
+                | {"SHIPMARK_LISTEN_FD": str(listener.fileno())},
                 workdir=plan.workdir,
                 hostname=deployment.name,
                 network=deployment.network,
@@ -193,11 +234,23 @@ def supervise(directory: StateDirectory) -> None:
             bubblewrap=host.bubblewrap(),
         )
         rules = Rules(plan.ready_timeout_s, plan.stop_signal, deployment.stop_grace_s)
-        supervisor = Supervisor(directory, deployment.host, recipe, rules, observed)
-        _answer({})
-        last = supervisor.run(listener)
-    with suppress(OSError):
-        directory.write(last)
+        supervisor = Supervisor(
+            directory,
+            address=deployment.host,
+            recipe=recipe,
+            rules=rules,
+            observed=observed,
+            stop=stop,
+        )
+        begun()
+        return supervisor.run(listener)
+
+
+def _granted(limits: Limits, groups: cgroup.Groups) -> dict[str, str]:
+    """What the server could not find out by itself: its control group is out of its sight."""
+    if limits.cpus is None or "cpus" not in groups.by:
+        return {}
+    return {"SHIPMARK_CPUS": f"{limits.cpus:g}"}
 
 
 def _neighbour(directory: StateDirectory, port: int) -> str | None:
@@ -212,7 +265,8 @@ def _neighbour(directory: StateDirectory, port: int) -> str | None:
 
 def _answer(answer: dict[str, str]) -> None:
     """Tell whoever started us, and let go of its pipe."""
-    os.write(1, msgspec.json.encode(answer) + b"\n")
+    with suppress(BrokenPipeError):  # it was killed
+        os.write(1, msgspec.json.encode(answer) + b"\n")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.close(null)
@@ -221,6 +275,7 @@ def _answer(answer: dict[str, str]) -> None:
 def main() -> None:
     """Leave the terminal and supervise."""
     directory = StateDirectory(Path(sys.argv[1]))
+    starter = os.pidfd_open(os.getppid())
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -229,7 +284,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        supervise(directory)
+        supervise(directory, begun=lambda: _answer({}), starter=starter)
     except ShipmarkError as error:
         _answer({"code": error.code, "message": error.message, "hint": error.hint})
 

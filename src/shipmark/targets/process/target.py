@@ -26,14 +26,20 @@ from shipmark.oci.config import ImageConfig
 from shipmark.oci.manifest import Manifest
 from shipmark.progress import Progress, Silent
 from shipmark.store import Store
+from shipmark.store.disk import explained
 from shipmark.targets.process import cgroup, enforcement, host, log, rootfs, state, supervisor
 from shipmark.targets.process.state import Desired, Launch, Observed, StateDirectory
 from shipmark.targets.target import Target
+
+READY_TIMEOUT_S = 120.0
+"""How long a model may take to become ready, where nobody says."""
 
 _SPAWN_TIMEOUT_S = 30.0
 _KILL_MARGIN_S = 10.0
 _POLL_S = 0.003
 _SHOWN_LINES = 40
+_LOST = "its supervisor was killed, or the host restarted"
+_INTERRUPTED = "the `shipmark up` that made it was interrupted; the next one replaces it"
 _SANDBOX_NEEDS = (
     "the sandbox needs bubblewrap 0.8, user namespaces, and overlay mounts in them (Linux 5.11); "
     "inside a container, both must be allowed"
@@ -57,65 +63,119 @@ class ProcessTarget:
         deployment: Deployment,
         *,
         explicit_limits: Collection[str] = (),
-        timeout_s: float = 120.0,
+        timeout_s: float = READY_TIMEOUT_S,
         progress: Progress | None = None,
     ) -> Status:
         """Make, start and await a new deployment; see Target."""
         progress = progress or Silent()
         deployments.check(deployment)
         directory = self._directory(deployment.name)
-        if directory.exists():
-            raise self._taken(directory)
+        self.require_free(deployment.name)
         host.check()
         self._check_limits(deployment, explicit_limits, progress)
         progress.step(f"unpacking {deployment.name}")
         plan = self._plan(deployment, tuple(explicit_limits), timeout_s, progress)
-        if not directory.create(Desired(deployment=deployment), plan):
+        with state.changing(self._root):
+            if directory.is_abandoned():
+                self._remove(directory)
+            claim = directory.create(Desired(deployment=deployment), plan)
+        if claim is None:
             raise self._taken(directory)
         try:
             self._run(directory, progress)
+            directory.establish()
         except BaseException:
-            self._end(directory)
-            directory.destroy()
+            if directory.is_claimed_by(claim):
+                self._end(directory)
+            with state.changing(self._root):
+                if directory.is_claimed_by(claim):
+                    self._remove(directory)
             raise
+        finally:
+            os.close(claim)
         return self._status(directory)
+
+    def require_free(self, name: str) -> None:
+        """Refuse a name that is taken.
+
+        Raises:
+            DeployError: There is a deployment of this name.
+        """
+        directory = self._directory(name)
+        if directory.exists() and not directory.is_abandoned():
+            raise self._taken(directory)
 
     def down(self, name: str) -> None:
         """Stop it and leave nothing of it; see Target."""
         directory = self._existing(name)
         self._end(directory)
-        directory.destroy()
+        with state.changing(self._root):
+            self._remove(directory)
+
+    def sweep(self) -> list[str]:
+        """Remove what commands that were killed left behind; gives the names of deployments."""
+        swept: list[str] = []
+        with state.changing(self._root):
+            for name in state.names(self._root):
+                directory = self._directory(name)
+                if directory.is_abandoned():
+                    self._remove(directory)
+                    swept.append(name)
+        return swept
 
     # -- stop and start ------------------------------------------------------------------
 
     def stop(self, name: str) -> Status:
         """Stop it and keep it; see Target."""
         directory = self._existing(name)
-        desired = directory.desired()
-        if desired is not None:
+        self._end(directory)  # first: on a full disk it could be the only thing that succeeds
+        with state.changing(self._root):
+            desired = directory.desired()
+            if desired is None:
+                raise self._unknown(name)
             directory.write(msgspec.structs.replace(desired, running=False))
-        self._end(directory)
         return self._status(directory)
 
     def start(
-        self, name: str, *, timeout_s: float = 120.0, progress: Progress | None = None
+        self, name: str, *, timeout_s: float | None = None, progress: Progress | None = None
     ) -> Status:
         """Start it again and await it; see Target."""
         progress = progress or Silent()
         directory = self._existing(name)
-        desired, before = directory.desired(), directory.launch()
-        if desired is None:
-            raise self._unknown(name)
         if directory.supervisor() is None:
-            host.check()
-            required = before.required_limits if before else ()
-            self._remove_groups(directory)
-            directory.write(self._plan(desired.deployment, required, timeout_s, progress))
-            directory.write(msgspec.structs.replace(desired, running=True))
+            self.prepare(name, timeout_s=timeout_s, progress=progress)
             self._run(directory, progress)
         else:
             self._wait(directory)
         return self._status(directory)
+
+    def prepare(
+        self, name: str, *, timeout_s: float | None = None, progress: Progress | None = None
+    ) -> Path:
+        """Make ready what its supervisor needs to start it; gives its directory.
+
+        Raises:
+            DeployError: There is no such deployment, or another command is at it.
+        """
+        directory = self._existing(name)
+        if directory.is_claimed() and not directory.is_abandoned():
+            raise DeployError(
+                f"{name} is just being made by another command", hint="wait, or see: shipmark ps"
+            )
+        desired, before = directory.desired(), directory.launch()
+        if desired is None:
+            raise self._unknown(name)
+        host.check()
+        if timeout_s is None:
+            timeout_s = before.ready_timeout_s if before else READY_TIMEOUT_S
+        required = before.required_limits if before else ()
+        plan = self._plan(desired.deployment, required, timeout_s, progress or Silent())
+        with state.changing(self._root):
+            self._remove_groups(directory)
+            directory.write(plan)
+            directory.write(msgspec.structs.replace(desired, running=True))
+            directory.establish()
+        return directory.path
 
     # -- looking -------------------------------------------------------------------------
 
@@ -147,15 +207,15 @@ class ProcessTarget:
             raise self._unknown(directory.name)
         alive = directory.supervisor() is not None
         observed = directory.observed() or Observed(state="starting")
-        if not alive and observed.state not in {"stopped", "failed"}:
+        if not alive and directory.is_abandoned():
+            observed = Observed(state="failed", error=_INTERRUPTED)
+        elif not alive and observed.state not in {"stopped", "failed"}:
             # It had no time to say so.
             observed = Observed(
                 state="failed" if desired.running else "stopped",
                 port=observed.port,
                 restarts=observed.restarts,
-                error="its supervisor was killed, or the host restarted"
-                if desired.running
-                else None,
+                error=_LOST if desired.running else None,
             )
         deployment = desired.deployment
         address = deployment.host if ":" not in deployment.host else f"[{deployment.host}]"
@@ -228,7 +288,9 @@ class ProcessTarget:
     def _run(self, directory: StateDirectory, progress: Progress) -> None:
         """Start the supervisor and wait until the model is ready."""
         progress.step(f"starting {directory.name}")
-        with directory.log.open("ab") as errors:
+        with explained(directory.log):
+            errors = directory.log.open("ab")
+        with errors:
             started = subprocess.run(
                 [sys.executable, "-P", "-m", supervisor.__name__, str(directory.path)],
                 stdin=subprocess.DEVNULL,
@@ -281,6 +343,10 @@ class ProcessTarget:
             hint="the lines above are the end of its log",
         )
 
+    def _remove(self, directory: StateDirectory) -> None:
+        self._end(directory)
+        directory.destroy()
+
     def _end(self, directory: StateDirectory) -> None:
         """Have the supervisor stop the model and itself; remove what it could not."""
         pidfd = directory.open_supervisor()
@@ -323,10 +389,17 @@ class ProcessTarget:
         )
 
     def _taken(self, directory: StateDirectory) -> DeployError:
+        name = directory.name
+        status = self.observe(name)
+        running = status is not None and status.observed in {"starting", "running", "restarting"}
+        where = f", {status.observed}" if status and running else ""
+        if status and running and status.address:
+            where += f" on {status.address}"
+        start = "" if running else f"start it with `shipmark start {name}`, "
         return DeployError(
-            f"there is a deployment {directory.name!r} already",
-            hint=f"remove it with `shipmark down {directory.name}`, start it with `shipmark start "
-            f"{directory.name}`, or choose another name with --name",
+            f"there is a deployment {name!r} already{where}",
+            hint=f"remove it first with `shipmark down {name}`, {start}or give this one another "
+            "name with --name",
         )
 
 
