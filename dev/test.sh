@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 dev/system.sh ca-certificates python3-venv bubblewrap skopeo faketime openssl curl || [ "${CI:-}" != true ]
 dev/setup.sh
 dev/check.sh
-exec .venv/bin/pytest -n 2 --dist loadgroup "$@"
+exec .venv/bin/pytest -n 2 --dist loadfile "$@"

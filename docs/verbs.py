@@ -176,6 +176,49 @@ VERBS: dict[str, Notes] = {
         example="shipmark down digits",
         json={"name": "of the deployment", "removed": "true"},
     ),
+    "images": Notes(
+        example="shipmark images --json",
+        json={
+            "name": "of the image; null where it has none any more and a deployment still uses it",
+            "version": "of the model",
+            "digest": "of the image index; of the manifest where it has no name",
+            "platforms": "those it was built for",
+            "built_at": "when its name was given to it, in UTC",
+            "size_bytes": "of all its blobs as stored",
+            "own_size_bytes": "of those that no other image needs",
+            "unpacked_bytes": "what its layers occupy on the disk, unpacked for the sandbox",
+            "own_unpacked_bytes": "of those that no other image needs",
+            "materials_bytes": "of the Debian packages and wheels it was made from",
+            "own_materials_bytes": "of those that no other image needs",
+            "deployments": "those that use it, stopped ones included",
+            "fault": "what is missing or damaged, else null",
+        },
+        remark="The document of `--json` is a list, one object for each image.",
+        see={"removing them": "rmi.md", "where things lie": "settings.md#where-things-lie"},
+    ),
+    "rmi": Notes(
+        arguments={
+            "NAME|DIGEST...": "images, as `shipmark images` lists them; of a digest the first six "
+            "digits are enough, where no other image begins so"
+        },
+        example="shipmark rmi digits\nshipmark gc",
+        json={"name": "of the image", "removed": "true"},
+        remark="The document of `--json` is a list, one object for each image.",
+        see={"freeing the room": "gc.md"},
+    ),
+    "gc": Notes(
+        example="shipmark gc --dry-run\nshipmark gc --downloads",
+        json={
+            "dry_run": "whether nothing was removed",
+            "freed_bytes": "what the disk gains; less than the sum where a file has another name "
+            "elsewhere, as in the cache of downloads or in an OCI layout",
+            "removed": "each with its `kind`, its `path` and the `size_bytes` it occupied",
+        },
+        see={
+            "why nothing in use is removed": "../adr/0006-gc-waits-for-builds.md",
+            "where things lie": "settings.md#where-things-lie",
+        },
+    ),
     "doctor": Notes(
         arguments={"[NAME]...": "checks to run; all where none is named"},
         example="shipmark doctor sandbox cgroups",

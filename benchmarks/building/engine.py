@@ -33,9 +33,8 @@ class Docker:
         self.engine = engine
         self._folder = folder
         # Debian's client, which comes with its engine; another on the path may know no BuildKit.
-        self._client = next(
-            path for path in ("/usr/bin/docker", shutil.which("docker")) if path and Path(path).exists()
-        )
+        debian = Path("/usr/bin/docker")
+        self._client = str(debian) if debian.exists() else "docker"
         self._environment = {
             **os.environ,
             "DOCKER_HOST": f"unix://{socket}",

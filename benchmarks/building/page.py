@@ -7,38 +7,45 @@ from benchmarks.building.report import MEGABYTE, Memory, Report, Scenario
 
 def render(report: Report) -> str:
     """The page `docs/benchmarks/build.md`."""
+    times = _markdown(_TIMES, map(_time_row, report.scenarios))
+    memory = _markdown(_MEMORY, map(_memory_row, report.memory))
+    versions = _markdown(("", "version"), report.versions.items())
+    bounds = "\n".join(
+        [f"- **{each.title}**: {each.bound}" for each in report.scenarios]
+        + [f"- **memory, {each.title}**: {each.bound}" for each in report.memory]
+    )
     machine = report.machine
-    lines = [
-        "# How fast an image is built",
-        "",
-        "Measured by `make bench-build` beside `docker build` with BuildKit, in one run; this page "
-        "is rendered from [its figures](../../benchmarks/results/build.json).",
-        "",
-        *_markdown(_TIMES, [_time_row(scenario) for scenario in report.scenarios]),
-        "",
-        f"Seconds, medians of {report.rounds} rounds; in brackets the quickest and the slowest.",
-        "",
-        *_markdown(_MEMORY, [_memory_row(memory) for memory in report.memory]),
-        "",
-        "Peak resident memory in MB. Shipmark: all its processes, summed. Docker: by how much the "
-        "engine and what it starts grew.",
-        "",
-        "## What bounds each",
-        "",
-        *(f"- **{each.title}**: {each.bound}" for each in (*report.scenarios, *report.memory)),
-        "",
-        "## Method",
-        "",
-        *(f"- {line}" for line in report.method),
-        "",
-        "## Machine and versions",
-        "",
-        f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
-        f"Linux {machine.kernel}, {machine.file_system}; measured on {report.measured}.",
-        "",
-        *_markdown(("", "version"), list(report.versions.items())),
-    ]
-    return "\n".join(lines) + "\n"
+    return f"""\
+# How fast an image is built
+
+Measured by `make bench-build` beside `docker build` with BuildKit, in one run; this page is
+rendered from [its figures](../../benchmarks/results/build.json).
+
+{times}
+
+Seconds, medians of {report.rounds} rounds; in brackets the quickest and the slowest. Processor:
+what Shipmark used of all processors together. Large weights: {report.weights_bytes / 2**30:g} GiB.
+
+{memory}
+
+Peak resident memory in MB. Shipmark: all its processes, summed. Docker: by how much the engine and
+what it starts grew, and the client.
+
+## What bounds each
+
+{bounds}
+
+## Method
+
+{report.method}
+
+## Machine and versions
+
+{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, \
+Linux {machine.kernel}, {machine.file_system}; measured on {report.measured}.
+
+{versions}
+"""
 
 
 def table(report: Report) -> str:
@@ -48,7 +55,7 @@ def table(report: Report) -> str:
     return "\n".join([*_aligned(rows), "", *_aligned(memory)])
 
 
-_TIMES = ("build", "Shipmark", "Docker", "ratio", "target", "holds")
+_TIMES = ("build", "Shipmark", "processor", "Docker", "ratio", "target", "holds")
 _MEMORY = ("memory", "Shipmark", "Docker", "target", "holds")
 
 
@@ -61,6 +68,7 @@ def _time_row(scenario: Scenario) -> tuple[str, ...]:
     return (
         scenario.title,
         _seconds(scenario.shipmark_median_s, scenario.shipmark_s),
+        f"{scenario.processor_median_s:.2f}",
         _seconds(scenario.docker_median_s, scenario.docker_s),
         f"{scenario.ratio:.2f}",
         ", ".join(targets) or "-",
@@ -86,12 +94,9 @@ def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / MEGABYTE:.0f}"
 
 
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], f"|{'---|' * len(head)}", *lines[1:]])
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

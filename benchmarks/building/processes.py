@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,17 @@ _SAMPLE_S = 0.01
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """What a program did."""
 
     seconds: float
+    processor_s: float
+    """On all processors, by the program and its children."""
     largest_bytes: int
     """Peak of resident memory of the largest among the program and its children."""
+    together_bytes: int
+    """Peak of resident memory of all of them, summed; 0 unless it was watched."""
     output: str
 
 
@@ -28,8 +32,13 @@ class Failed(Exception):
     """A program that was measured went wrong; the message has its output."""
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
+def run(command: Sequence[str], environment: Mapping[str, str], *, watch: bool = False) -> Finished:
     """Run a program to its end.
+
+    Args:
+        command: The program and its arguments.
+        environment: All of it.
+        watch: Sample its memory, which makes it a little slower.
 
     Raises:
         Failed: Its exit status was not 0, or it took too long.
@@ -47,8 +56,9 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
     timer.start()
     try:
         assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        with watched(process.pid) if watch else nullcontext(Peak()) as peak:
+            output = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - begin
     finally:
         timer.cancel()
@@ -56,7 +66,13 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
     process.stdout.close()
     if process.returncode != 0:
         raise Failed(f"{' '.join(command)}: exit status {process.returncode}\n{output}")
-    return Finished(seconds, usage.ru_maxrss * 1024, output)
+    return Finished(
+        seconds=seconds,
+        processor_s=usage.ru_utime + usage.ru_stime,
+        largest_bytes=usage.ru_maxrss * 1024,
+        together_bytes=peak.size_bytes,
+        output=output,
+    )
 
 
 @dataclass(slots=True)
@@ -68,7 +84,7 @@ class Peak:
 
 @contextmanager
 def watched(root: int) -> Iterator[Peak]:
-    """Sample the resident memory of a process and all below it; the process itself may be ours.
+    """Sample the resident memory of a process and all below it.
 
     Pages that several processes share count for each of them.
     """

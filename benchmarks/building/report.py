@@ -25,6 +25,8 @@ class Scenario(Record, frozen=True, kw_only=True):
 
     title: str
     shipmark_s: tuple[float, ...]
+    shipmark_processor_s: tuple[float, ...]
+    """What Shipmark used of all processors together."""
     docker_s: tuple[float, ...]
     at_most_s: float | None = None
     """The target for the median of Shipmark."""
@@ -37,6 +39,11 @@ class Scenario(Record, frozen=True, kw_only=True):
     def shipmark_median_s(self) -> float:
         """Shipmark's."""
         return median(self.shipmark_s)
+
+    @property
+    def processor_median_s(self) -> float:
+        """Shipmark's, of all processors together."""
+        return median(self.shipmark_processor_s)
 
     @property
     def docker_median_s(self) -> float:
@@ -81,16 +88,21 @@ class Report(Record, frozen=True, kw_only=True):
     measured: str
     """The day, as YYYY-MM-DD."""
     rounds: int
+    weights_bytes: int
+    """How many weights changed at once."""
     machine: Machine
     versions: dict[str, str]
-    method: tuple[str, ...]
+    method: str
+    """A list in Markdown."""
     scenarios: tuple[Scenario, ...]
     memory: tuple[Memory, ...]
 
     @property
     def holds(self) -> bool:
         """Whether every target is met."""
-        return all(each.holds for each in (*self.scenarios, *self.memory))
+        return all(each.holds for each in self.scenarios) and all(
+            each.holds for each in self.memory
+        )
 
 
 def loads(data: bytes) -> Report:

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.building.processes import Finished, run
@@ -19,26 +21,25 @@ class Shipmark:
     """
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self._home = home
         # An installed Shipmark has its bytecode; this checkout writes it at the first call.
-        self.environment = {
+        self._environment = {
             key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"
         } | {"SHIPMARK_HOME": str(home)}
 
-    def build(self, package: Path) -> Finished:
+    def build(self, package: Path, *, watch: bool = False) -> Finished:
         """Build a package."""
-        return run([COMMAND, "build", str(package)], self.environment)
+        return run([COMMAND, "build", str(package)], self._environment, watch=watch)
 
     def forget(self) -> None:
         """Empty the store; downloads stay."""
-        shutil.rmtree(self.home / "data", ignore_errors=True)
+        shutil.rmtree(self._home / "data", ignore_errors=True)
 
-    def up(self, package: Path) -> str:
-        """Start a package; the address it serves at."""
-        up = json.loads(run([COMMAND, "up", str(package), "--json"], self.environment).output)
-        address: str = up["address"]
-        return address
-
-    def down(self, name: str) -> None:
-        """Stop it."""
-        run([COMMAND, "down", name], self.environment)
+    @contextmanager
+    def running(self, package: Path) -> Iterator[str]:
+        """A deployment of a package, while the context lasts; the address it serves at."""
+        up = json.loads(run([COMMAND, "up", str(package), "--json"], self._environment).output)
+        try:
+            yield up["address"]
+        finally:
+            run([COMMAND, "down", up["name"]], self._environment)

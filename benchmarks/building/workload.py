@@ -11,7 +11,7 @@ from shipmark.oci.descriptor import canonical
 HERE = Path(__file__).parent
 _WEIGHTS = HERE.parents[1] / "examples" / "digits" / "digits.onnx"
 _CHUNK_BYTES = 16 << 20
-_LINE = "ROUNDING = 0"
+_LINE = "EDITION = 0"
 
 
 class Workload:
@@ -42,7 +42,7 @@ class Workload:
         self._changes += 1
         text = (HERE / "package" / "model.py").read_text()
         assert _LINE in text
-        (self.app / "model.py").write_text(text.replace(_LINE, f"ROUNDING = {self._changes}"))
+        (self.app / "model.py").write_text(text.replace(_LINE, f"EDITION = {self._changes}"))
 
     def change_weights(self) -> None:
         """Write other random bytes into all of the ballast, and to the disk."""

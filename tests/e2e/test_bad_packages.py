@@ -32,7 +32,7 @@ def user(shipmark: CommandLine, tmp_path: Path) -> Iterator[CommandLine]:
     data, state = (Path(shipmark.environ[f"XDG_{kind}_HOME"]) for kind in ("DATA", "STATE"))
     assert list(temporary.iterdir()) == []
     assert list((data / "shipmark" / "store").glob("tmp/*")) == []
-    assert list((state / "shipmark").glob("deployments/*")) == []
+    assert list((state / "shipmark").glob("deployments/*/")) == []
 
 
 def refused(user: CommandLine, code: int, *args: str | Path, stdin: bytes | None = None) -> str:

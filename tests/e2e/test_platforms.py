@@ -98,7 +98,7 @@ def images(
 
 
 def _path(layout: Path, descriptor: Any) -> Path:
-    return layout / "blobs" / descriptor["digest"].replace(":", "/")
+    return layout / "blobs" / str(descriptor["digest"]).replace(":", "/")
 
 
 def _blob(layout: Path, descriptor: Any) -> Any:

@@ -48,7 +48,7 @@ class BuildPython:
     def __init__(self, lock: Lock, store: Store, pool: DebPool) -> None:
         self.python = lock.python
         self.exact = lock.python_exact
-        self._packages = lock.build_python
+        self._lock = lock
         self._store = store
         self._pool = pool
         self._mutex = Mutex()
@@ -59,8 +59,8 @@ class BuildPython:
         Raises:
             BuildError: This host cannot run one, or the lock has none for it.
         """
-        architecture = self._host_architecture()
-        packages = self._packages[architecture]
+        architecture = host_architecture(self._lock)
+        packages = self._lock.build_python[architecture]
         key = digests.of_bytes(
             canonical({"r": _REVISION, "debs": [deb.sha256 for deb in packages]})
         )
@@ -68,6 +68,8 @@ class BuildPython:
         with self._mutex:
             if not root.is_dir():
                 entries = (entry for read in self._pool.read(packages) for entry in read.entries)
+                blobs = [digests.from_hex(deb.sha256) for deb in packages]
+                self._store.remember("tool", key, b"{}", blobs=blobs)  # for gc
                 _unpack(entries, root, self.python, self._store)
         libraries = root / _LIBRARIES[architecture]
         loader = libraries / _LOADERS[architecture]
@@ -77,21 +79,27 @@ class BuildPython:
             {"PYTHONHOME": str(root / "usr"), "PYTHONHASHSEED": "0"},
         )
 
-    def _host_architecture(self) -> str:
-        if not sys.platform.startswith("linux"):
-            raise BuildError(
-                f"tried to compile bytecode: Debian's Python runs on Linux, not {sys.platform}",
-                hint="build on Linux, or in a Linux container or virtual machine",
-            )
-        machine = platform.machine()
-        architecture = _ARCHITECTURES.get(machine, machine)
-        if architecture not in self._packages or architecture not in _LOADERS:
-            known = ", ".join(sorted(self._packages))
-            raise BuildError(
-                f"tried to compile bytecode: the lock has a Python for {known}, not for {machine}",
-                hint="build on a host of one of these architectures",
-            )
-        return architecture
+
+def host_architecture(lock: Lock) -> str:
+    """Which of the lock's build Pythons runs on this host.
+
+    Raises:
+        BuildError: None does.
+    """
+    if not sys.platform.startswith("linux"):
+        raise BuildError(
+            f"tried to compile bytecode: Debian's Python runs on Linux, not {sys.platform}",
+            hint="build on Linux, or in a Linux container or virtual machine",
+        )
+    machine = platform.machine()
+    architecture = _ARCHITECTURES.get(machine, machine)
+    if architecture not in lock.build_python or architecture not in _LOADERS:
+        known = ", ".join(sorted(lock.build_python))
+        raise BuildError(
+            f"tried to compile bytecode: the lock has a Python for {known}, not for {machine}",
+            hint="build on a host of one of these architectures",
+        )
+    return architecture
 
 
 def _unpack(entries: Iterable[Entry], root: Path, python: str, store: Store) -> None:

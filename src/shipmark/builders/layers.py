@@ -145,7 +145,7 @@ class LayerBuilder:
                 parts=tuple(BuiltPart(name=part.name, size=part.size) for part in made),
             )
         meter.finish()
-        self._store.remember("layer", recipe.key, msgspec.json.encode(layer))
+        self._store.remember("layer", recipe.key, msgspec.json.encode(layer), blobs=[layer.digest])
         return msgspec.structs.replace(layer, seconds=time.monotonic() - started)
 
 

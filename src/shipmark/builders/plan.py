@@ -240,7 +240,8 @@ def check_wheels(lock: Lock, platform: str, store: Store) -> None:
     key = digests.of_bytes(canonical({"python": lock.python, "wheels": [w.sha256 for w in found]}))
     if store.recall("wheels", key) is None:
         wheels.check_collisions(found, python=lock.python, store=store)
-        store.remember("wheels", key, b"{}")
+        blobs = [digests.from_hex(wheel.sha256) for wheel in found]
+        store.remember("wheels", key, b"{}", blobs=blobs)
 
 
 def _listed(entries: Sequence[FileEntry]) -> list[str]:

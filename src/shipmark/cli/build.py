@@ -53,8 +53,7 @@ def command(
     machine. Nothing of the package is executed. Layers that an earlier build made are taken up. A
     package without a lock is locked first.
     """
-    place = yard(output.progress)
-    with opened(path, name) as package:
+    with opened(path, name) as package, yard(output.progress) as place:
         lock = lock_package(package, place, platforms=platforms, locked=locked)
         built, lock = build_image(package, lock, place, platforms=platforms)
         if target is not None:

@@ -1,9 +1,7 @@
 """`shipmark check`: everything that is wrong with a package."""
 
 import secrets
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -29,14 +27,16 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
     once in the sandbox, where the server's own run of the golden records is the verdict. Where the
     package has [validate], the started model must reach its threshold too.
     """
-    place = yard(output.progress)
     try:
         with opened(path, name) as package:
             for note in package.notes:
                 mend = f" ({note.mend})" if note.mend else ""
                 output.progress.note(f"{note}{mend}")
             records = examine(package)
-            validation = None if static else _start(package, place, records)
+            validation = None
+            if not static:
+                with yard(output.progress) as place:
+                    validation = _start(package, place, records)
             document = {
                 "name": package.name,
                 "version": str(package.version),
@@ -56,33 +56,33 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
 
 
 def _start(package: Package, place: Yard, records: int) -> Validation | None:
-    """Start the image once, under a name and in a state directory of this check's own."""
+    """Start the image once, under a name of this check's own, and take it down again."""
     built, _ = build_image(package, lock_package(package, place), place)
     image = built.images[host_platform()]
-    with tempfile.TemporaryDirectory(prefix="shipmark-check-") as state:
-        target = ProcessTarget(place.store, Path(state))
-        name = f"check-{secrets.token_hex(4)}"
-        place.progress.step(f"starting {package.name} once in the sandbox")
-        deployment = Deployment(
-            name=name,
-            manifest=image.manifest,
-            config=image.config,
-            version=str(package.version),
-        )
-        status = target.up(deployment, progress=place.progress)
-        try:
-            if status.address is None or not records:
-                return None
-            place.progress.step(f"validating {package.name}")
-            return validate(package, status.address, records=records, progress=place.progress)
-        finally:
-            target.down(name)
+    target = ProcessTarget(place.store, place.home.state)
+    name = f"check-{package.name[:40]}-{secrets.token_hex(4)}"
+    place.progress.step(f"starting {package.name} once in the sandbox")
+    deployment = Deployment(
+        name=name,
+        manifest=image.manifest,
+        config=image.config,
+        version=str(package.version),
+    )
+    status = target.up(deployment, progress=place.progress)
+    try:
+        if status.address is None or not records:
+            return None
+        place.progress.step(f"validating {package.name}")
+        return validate(package, status.address, records=records, progress=place.progress)
+    finally:
+        target.down(name)
 
 
 def _verdict(package: Package, validation: Validation | None, *, static: bool) -> str:
     golden = len(package.model.golden)
-    files = f"{golden} golden {'file' if golden == 1 else 'files'}"
+    files = "1 golden file" if golden == 1 else f"{golden} golden files"
+    hold = "holds" if golden == 1 else "hold"
     if static:
         return f"{package.name} {package.version}: nothing to mend ({files} not run)"
     reached = "" if validation is None else f"; {validation}"
-    return f"{package.name} {package.version}: starts and answers ({files} hold{reached})"
+    return f"{package.name} {package.version}: starts and answers ({files} {hold}{reached})"

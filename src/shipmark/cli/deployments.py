@@ -5,6 +5,7 @@ from functools import cache
 import msgspec
 
 from shipmark.cli.home import home
+from shipmark.cli.tables import table
 from shipmark.deploy.status import Status
 from shipmark.store import Store
 from shipmark.targets.process.target import ProcessTarget
@@ -43,10 +44,8 @@ def status_table(statuses: list[Status]) -> str:
         )
         for status in statuses
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     errors = [f"{each.name}: {each.last_error}" for each in statuses if each.last_error]
-    return "\n".join(lines + errors)
+    return "\n".join(table(rows) + errors)
 
 
 def _state(status: Status) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from shipmark import package as packages
 from shipmark.builders import Built, assemble
+from shipmark.builders.build_python import host_architecture
 from shipmark.cli.home import Home, home
 from shipmark.cli.platforms import host_platform
 from shipmark.cli.sources import sources_from_host
@@ -23,6 +24,7 @@ from shipmark.lock.sources import Sources
 from shipmark.package import Package
 from shipmark.progress import Progress
 from shipmark.store import Store
+from shipmark.store.file_hashes import FileHashes
 from shipmark.store.store import ImageRecord
 
 
@@ -36,15 +38,14 @@ class Yard:
     progress: Progress
 
 
-def yard(progress: Progress) -> Yard:
-    """This user's store and this host's sources."""
+@contextmanager
+def yard(progress: Progress) -> Iterator[Yard]:
+    """Be at work with this user's store and this host's sources: gc waits until the end."""
     place = home()
-    return Yard(
-        home=place,
-        store=Store(place.store),
-        sources=sources_from_host(cache=place.cache),
-        progress=progress,
-    )
+    store = Store(place.store)
+    sources = sources_from_host(cache=place.cache)
+    with store.in_use(progress):
+        yield Yard(home=place, store=store, sources=sources, progress=progress)
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def opened(path: str, name: str | None = None) -> Iterator[Package]:
     if path == "-":
         package = packages.read(None, stdin=sys.stdin.buffer, name=name)
     else:
-        package = packages.read(Path(path), name=name)
+        hashes = FileHashes(Store(home().store))
+        package = packages.read(Path(path), name=name, hashes=hashes)
     try:
         yield package
     finally:
@@ -156,9 +158,13 @@ def build_image(
         platforms: Which to build; none named: all of the lock's.
 
     Raises:
+        BuildError: The materials do not make an image, or this host cannot build it.
         DigestMismatch: The lock expects other digests from these very inputs.
     """
     platforms = tuple(sorted(platforms)) or tuple(lock.platforms)
+    if lock.build_python:
+        # Said before anything is downloaded.
+        host_architecture(lock)
     materials.obtain(
         lock, platforms, store=yard.store, sources=yard.sources, progress=yard.progress
     )

@@ -30,8 +30,8 @@ def command(
     a file or zip as STEM.shipmark.lock. What it pins stays until --upgrade, or until the
     requirements or the server change.
     """
-    with opened(path) as package:
-        lock = lock_package(package, yard(output.progress), platforms=platforms, upgrade=upgrade)
+    with opened(path) as package, yard(output.progress) as place:
+        lock = lock_package(package, place, platforms=platforms, upgrade=upgrade)
         wheels = {wheel.name for platform in lock.platforms.values() for wheel in platform.wheels}
         debs = {deb.name for platform in lock.platforms.values() for deb in platform.debs}
         document = {

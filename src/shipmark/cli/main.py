@@ -21,6 +21,9 @@ VERBS: dict[str, str] = {
     "stop": "Stop a deployment and keep it.",
     "start": "Start a stopped deployment.",
     "down": "Stop a deployment and remove it.",
+    "images": "List the images in the local store, and how large they are.",
+    "rmi": "Remove images from the local store.",
+    "gc": "Free the room of what no image and no deployment needs.",
     "doctor": "Name what is wrong on this host, and what mends it.",
 }
 """Every verb with its line in `--help`; its module is `shipmark.cli.<verb>`."""

@@ -12,11 +12,12 @@ import watchfiles
 
 from shipmark.builders.venv import environment
 from shipmark.cli.failure import report
-from shipmark.cli.flow import Yard, lock_package, opened, yard
+from shipmark.cli.flow import lock_package, opened, yard
 from shipmark.cli.output import Output, with_output
 from shipmark.cli.platforms import host_platform
 from shipmark.errors import PackageError, ShipmarkError
 from shipmark.lock import materials
+from shipmark.progress import Progress
 
 GRACE_S = 10.0
 
@@ -32,7 +33,6 @@ def command(output: Output, *, path: str, port: int, reload: bool) -> None:
     The server and the wheels are those of the lock, in a virtual environment of their own; only the
     Python is this host's. There is no sandbox here: this is for code you are writing yourself.
     """
-    place = yard(output.progress)
     root = _root(path)
     # Ended by a terminal or by a supervisor, the server goes first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -41,7 +41,7 @@ def command(output: Output, *, path: str, port: int, reload: bool) -> None:
         while True:
             server = None
             try:
-                python = _prepare(path, place, description)
+                python = _prepare(path, output.progress, description)
                 server = _start(python, description, root, port)
                 output.progress.step(f"serving {path} on http://127.0.0.1:{port} (Ctrl-C stops it)")
             except ShipmarkError as error:
@@ -70,16 +70,17 @@ def _root(path: str) -> Path:
     return root.absolute().parent
 
 
-def _prepare(path: str, place: Yard, description: Path) -> Path:
-    with opened(path) as package:
-        lock = lock_package(package, place)
-    platforms = (host_platform(),)
-    materials.obtain(
-        lock, platforms, store=place.store, sources=place.sources, progress=place.progress
-    )
-    description.write_bytes(msgspec.json.encode(lock.model))
-    folder = place.home.cache / "environments"
-    return environment(lock, host_platform(), store=place.store, folder=folder)
+def _prepare(path: str, progress: Progress, description: Path) -> Path:
+    with yard(progress) as place:
+        with opened(path) as package:
+            lock = lock_package(package, place)
+        platforms = (host_platform(),)
+        materials.obtain(
+            lock, platforms, store=place.store, sources=place.sources, progress=progress
+        )
+        description.write_bytes(msgspec.json.encode(lock.model))
+        folder = place.home.cache / "environments"
+        return environment(lock, host_platform(), store=place.store, folder=folder)
 
 
 def _start(python: Path, description: Path, root: Path, port: int) -> subprocess.Popen[bytes]:

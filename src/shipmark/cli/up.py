@@ -81,8 +81,7 @@ def _record(image: str, output: Output) -> ImageRecord:
         # Only a package needs the way to an image; starting what is built should be quick.
         from shipmark.cli.flow import build_image, lock_package, opened, yard  # noqa: PLC0415
 
-        place = yard(output.progress)
-        with opened(image) as package:
+        with opened(image) as package, yard(output.progress) as place:
             _, lock = build_image(package, lock_package(package, place), place)
         image = lock.model.name
     record = store().image(image)

@@ -214,6 +214,7 @@ class Downloads:
             try:
                 yield stream
             finally:
+                stream.flush()
                 if whole.exists() or os.fstat(stream.fileno()).st_size == 0:
                     partial.unlink(missing_ok=True)
 

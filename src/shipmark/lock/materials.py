@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shipmark import digest as digests
-from shipmark.errors import DigestMismatch, DownloadFailed, LockError, LockOutdated
+from shipmark.errors import DigestMismatch, LockError, LockOutdated
 from shipmark.lock import server_wheel, side_by_side
 from shipmark.lock.fetch import AT_ONCE, Downloads, Wanted
 from shipmark.lock.locate import Places, locate
@@ -16,9 +16,6 @@ from shipmark.progress import Progress
 from shipmark.store import Store
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-
-_SHOWN = 8
-"""So many files are named in a message, then counted."""
 
 _DEB_IF_GONE = (
     "a mirror keeps only current versions: lock again with --upgrade base, or name one that keeps "
@@ -60,19 +57,13 @@ def obtain(
     if (architecture := host_architecture()) in lock.build_python:
         debs += lock.build_python[architecture]
     wheels = [wheel for platform in platforms for wheel in lock.platforms[platform].wheels]
-    absent = {file.sha256: file for file in (*debs, *wheels) if not _has(store, file)}
-    try:
-        obtain_files(
-            [file for file in absent.values() if isinstance(file, Deb)],
-            [file for file in absent.values() if isinstance(file, Wheel)],
-            store=store,
-            sources=sources,
-            progress=progress,
-        )
-    except DownloadFailed as error:
-        kept = Downloads(sources.cache, Transport(sources))
-        still = [file for file in absent.values() if not kept.path(file.sha256).exists()]
-        raise _with_others(error, still) from None
+    obtain_files(
+        [deb for deb in debs if not _has(store, deb)],
+        [wheel for wheel in wheels if not _has(store, wheel)],
+        store=store,
+        sources=sources,
+        progress=progress,
+    )
 
 
 def obtain_files(
@@ -154,18 +145,6 @@ def _obtain_server(wanted: Wheel, store: Store) -> None:
             hint="take the new one: shipmark lock --upgrade shipmark-serve",
         )
     store.put(data)
-
-
-def _with_others(error: DownloadFailed, missing: Sequence[Deb | Wheel]) -> DownloadFailed:
-    """The failure, and what else is still missing."""
-    others = [f"{file.name} {file.version}" for file in missing if file.sha256 not in error.message]
-    if not others:
-        return error
-    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    return DownloadFailed(
-        f"{error.message}\nStill missing besides: {', '.join(others[:_SHOWN])}{more}",
-        hint=error.hint,
-    )
 
 
 def _has(store: Store, file: Deb | Wheel) -> bool:

@@ -28,10 +28,12 @@ _UV_NEWEST_GLIBC = (2, 40)
 """The newest that `uv --python-platform` knows."""
 
 _NO_SOLUTION = "No solution found when resolving dependencies cause: "
+_UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
 _NO_WHEEL = re.compile(r"no usable wheels|no wheels with a matching|has no wheels")
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Network connectivity|Could not connect"
 )
+_UNREACHED = re.compile(r"tcp connect error|dns error")
 _DENIED = re.compile(r"\b(401|403) (Unauthorized|Forbidden)|\bstatus code 40[13]\b")
 
 
@@ -138,19 +140,25 @@ def _command(aim: Aim, sources: Sources) -> list[str]:
 def _run(
     command: Sequence[str], server: Server, aim: Aim, sources: Sources, scratch: Path
 ) -> LockError | DownloadFailed | None:
-    completed = subprocess.run(
-        command,
-        cwd=scratch,
-        env=_environment(sources, scratch),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if completed.returncode == 0:
-        return None
-    said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
-    return _failure(_explanation(said), server, aim)
+    """Run uv; its own retries wait for seconds, so only for a fault that may pass."""
+    environment = _environment(sources, scratch)
+    retries = 0
+    while True:
+        completed = subprocess.run(
+            command,
+            cwd=scratch,
+            env=environment | {"UV_HTTP_RETRIES": str(retries)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if completed.returncode == 0:
+            return None
+        said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
+        if retries or _DENIED.search(said) or not _NETWORK.search(said):
+            return _failure(_explanation(said), server, aim)
+        retries = 1 if _UNREACHED.search(said) else sources.attempts - 1
 
 
 def _environment(sources: Sources, scratch: Path) -> dict[str, str]:
@@ -217,8 +225,9 @@ def _explanation(said: str) -> str:
 
 def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:
     if _DENIED.search(said):
+        told = said.rpartition("hint: ")[2]
         return DownloadFailed(
-            f"an index refused this host: {said}",
+            f"an index refused this host: {told}",
             hint="give a user name and password in the index URL of the environment "
             "(UV_INDEX_URL, PIP_INDEX_URL) or in netrc",
         )
@@ -234,18 +243,20 @@ def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:
             hint="require a version that has one; or build the wheel yourself (pip wheel NAME) and "
             "put it into a directory named by PIP_FIND_LINKS; or choose another [image] suite",
         )
+    if unknown := _UNKNOWN.search(said):
+        needs = [line for line in server.requires if Requirement(line).name == unknown[1]]
+        whose = "which the server needs" if needs else "which is required"
+        return Unresolvable(
+            f"{unknown[1]}, {whose}, is in no index: {said}",
+            hint="check its name; indexes are taken from pip's and uv's settings "
+            "(PIP_EXTRA_INDEX_URL, UV_INDEX, PIP_FIND_LINKS)",
+        )
     if "shipmark-serve" in said:
         clashing = [line for line in server.requires if Requirement(line).name in said]
         return Unresolvable(
             "the package's requirements clash with the server's own "
             f"({', '.join(clashing or server.requires)}): {said}",
             hint="change the requirement of the package that is named here: the server's stand",
-        )
-    if "was not found in the package registry" in said:
-        return Unresolvable(
-            f"a requirement is in no index: {said}",
-            hint="check its name; indexes are taken from pip's and uv's settings "
-            "(PIP_EXTRA_INDEX_URL, UV_INDEX, PIP_FIND_LINKS)",
         )
     return Unresolvable(
         f"no set of versions fits {where}: {said}", hint="loosen or change a requirement"

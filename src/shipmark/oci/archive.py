@@ -33,7 +33,7 @@ def write_archive(blobs: Blobs, manifest: Digest, out: Writer, *, tags: Sequence
         tags: What the daemon will call it, such as `digits:1.0.3`.
 
     Raises:
-        ShipmarkError: A blob is missing.
+        ShipmarkError: A blob is missing or damaged.
     """
     image = read_manifest(blobs, manifest)
     config = f"{digests.hex_of(image.config.digest)}.json"
@@ -42,6 +42,8 @@ def write_archive(blobs: Blobs, manifest: Digest, out: Writer, *, tags: Sequence
     )
     listing = b"[" + canonical(contents) + b"]"
     files = {config: image.config} | {_layer_name(layer): layer for layer in image.layers}
+    for blob in (image.config, *image.layers):
+        blobs.verify(blob.digest)
     entries = [
         File(name, blob.size, partial(blobs.open, blob.digest)) for name, blob in files.items()
     ]

@@ -30,6 +30,9 @@ class Blobs(Protocol):
     def size(self, digest: Digest) -> int:
         """Its size in bytes."""
 
+    def verify(self, digest: Digest) -> None:
+        """Read it through and refuse it unless its bytes are those of the digest."""
+
 
 def read_index(blobs: Blobs, digest: Digest) -> Index:
     """Read an image index.

@@ -83,7 +83,7 @@ class GzipWriter:
         self._block_bytes = compressor.block_bytes
         self._pool = pool
         self._room = room
-        self._pending: deque[tuple[Future[bytes], bytearray]] = deque()
+        self._pending: deque[Future[bytes]] = deque()
         self._buffers = buffers
         self._block = self._buffer()
         self._filled = 0
@@ -111,33 +111,30 @@ class GzipWriter:
     def abandon(self) -> None:
         """Forget what was not written."""
         while self._pending:
-            self._pending.popleft()[0].cancel()
-            self._room.release()
+            self._pending.popleft().cancel()
 
     def _submit(self) -> None:
-        block, self._started = memoryview(self._block)[: self._filled], True
-        while not self._room.acquire(blocking=False):
-            if not self._pending:
-                # Waiting for room that only others can give could be waiting for each other.
-                self._out.write(compress_block(block, self._level))
-                self._filled = 0
-                return
-            self._write_oldest()
-        self._pending.append((self._pool.submit(compress_block, block, self._level), self._block))
+        self._room.acquire()
+        buffer, data = self._block, memoryview(self._block)[: self._filled]
+        block = self._pool.submit(compress_block, data, self._level)
+        # Freed by the compressing thread and not when the block is written out: so no writer ever
+        # waits for another one to go on.
+        block.add_done_callback(lambda _: self._free(buffer))
+        self._pending.append(block)
         self._block, self._filled = self._buffer(), 0
-        while self._pending and self._pending[0][0].done():
+        self._started = True
+        while self._pending and self._pending[0].done():
             self._write_oldest()
 
     def _write_oldest(self) -> None:
-        compressing, block = self._pending[0]
-        done = compressing.result()
-        self._pending.popleft()
-        self._buffers.append(block)
+        self._out.write(self._pending.popleft().result())
+
+    def _free(self, buffer: bytearray) -> None:
+        self._buffers.append(buffer)
         self._room.release()
-        self._out.write(done)
 
     def _buffer(self) -> bytearray:
-        """One that is free, or a new one; all writers share them, so that few are made."""
+        """One that is free, or a new one: all writers share them, so that only a few are made."""
         try:
             return self._buffers.pop()
         except IndexError:

@@ -28,7 +28,8 @@ def write_layout(blobs: Blobs, index: Digest, folder: Path, *, name: str) -> Non
         name: What the layout calls the index.
 
     Raises:
-        ShipmarkError: Something else lies at `folder`, a blob is missing, or the disk refuses.
+        ShipmarkError: Something else lies at `folder`, a blob is missing or damaged, or the disk
+            refuses.
     """
     if folder.exists() and not (folder / _MARKER).is_file() and not _is_empty(folder):
         raise ShipmarkError(
@@ -52,6 +53,7 @@ def _fill(blobs: Blobs, index: Digest, folder: Path, name: str) -> None:
     files = folder / "blobs" / "sha256"
     files.mkdir(parents=True)
     for digest in reachable(blobs, index):
+        blobs.verify(digest)
         _link(blobs.path(digest), files / digests.hex_of(digest))
     (folder / _MARKER).write_bytes(_VERSION)
     descriptor = Descriptor(

@@ -58,12 +58,12 @@ def pick_files(model: Path, beside: Iterable[str], complaints: Complaints) -> Di
     The user has named the model, so it may be a link to anywhere; the others may not.
     """
     real = Path(os.path.realpath(model))
-    files = {_found(model.name, real.stat()): real}
+    files = {_found(model.name, real, real.stat()): real}
     scan = _Scan(model.parent, complaints, IgnoreRules())
     for path in sorted(set(beside) - {model.name}):
         place = model.parent / path
         if os.path.lexists(place) and (regular := scan.regular(place, path)) is not None:
-            files[_found(path, regular[1])] = regular[0]
+            files[_found(path, *regular)] = regular[0]
     return DirectorySource(files)
 
 
@@ -152,7 +152,7 @@ class _Scan:
             self._complaints.raise_if_any()
         if (regular := self.regular(place, path)) is not None:
             real, status = regular
-            yield _found(path, status), real
+            yield _found(path, real, status), real
 
     def regular(self, place: Path, path: str) -> tuple[Path, os.stat_result] | None:
         """Where the file really lies; anything that is no file inside is complained of."""
@@ -189,8 +189,8 @@ class _Scan:
         return None
 
 
-def _found(path: str, status: os.stat_result) -> Found:
-    return Found(path, status.st_size, bool(status.st_mode & stat.S_IXUSR))
+def _found(path: str, real: Path, status: os.stat_result) -> Found:
+    return Found(path, status.st_size, bool(status.st_mode & stat.S_IXUSR), real.absolute())
 
 
 def _target(place: Path) -> str:

@@ -20,6 +20,7 @@ from shipmark.package.requirements import Requirements, read_requirements
 from shipmark.package.signature import MAX_ENTRY_BYTES, read_signature
 from shipmark.package.tree import hash_files, read_small
 from shipmark.package.version import version_of
+from shipmark.store.file_hashes import FileHashes
 from shipmark_serve.contract.model import Model
 from shipmark_serve.contract.schema import Schema, Tensors
 
@@ -27,7 +28,11 @@ T = TypeVar("T")
 
 
 def read_package(
-    path: Path | None, *, stdin: BinaryIO | None = None, name: str | None = None
+    path: Path | None,
+    *,
+    stdin: BinaryIO | None = None,
+    name: str | None = None,
+    hashes: FileHashes | None = None,
 ) -> Package:
     """See `shipmark.package.read`."""
     origin = STANDARD_INPUT if path is None else str(path)
@@ -39,7 +44,7 @@ def read_package(
         complaints.raise_if_any()
         raise
     try:
-        return _Reading(opened, origin, name, complaints).package()
+        return _Reading(opened, origin, name, complaints, hashes).package()
     except BaseException:
         opened.tree.close()
         raise
@@ -55,13 +60,19 @@ def _open(path: Path | None, stdin: BinaryIO | None, complaints: Complaints) -> 
 
 class _Reading:
     def __init__(
-        self, opened: Opened, origin: str, name: str | None, complaints: Complaints
+        self,
+        opened: Opened,
+        origin: str,
+        name: str | None,
+        complaints: Complaints,
+        hashes: FileHashes | None,
     ) -> None:
         self._opened = opened
         self._tree = opened.tree
         self._origin = origin
         self._given_name = name
         self._complaints = complaints
+        self._hashes = hashes
         self._paths = [found.path for found in opened.tree.found]
 
     def package(self) -> Package:
@@ -206,7 +217,7 @@ class _Reading:
         self, detected: Detected, inside: ModelFile
     ) -> tuple[tuple[FileEntry, ...], tuple[FileEntry, ...]]:
         """Hash the files, apart for code and weights."""
-        entries = hash_files(self._tree, self._complaints)
+        entries = hash_files(self._tree, self._complaints, self._hashes)
         at = detected.weights
         weights = tuple(
             entry

@@ -1,17 +1,20 @@
 """The files of a package before anything is known of them but their names."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from shipmark.digest import CHUNK_BYTES
 from shipmark.errors import Complaint, PackageError
 from shipmark.package.complaints import Complaints, refusal
 from shipmark.package.package import FileEntry, Source
 from shipmark.package.paths import collisions, show
+from shipmark.store.file_hashes import FileHashes
 
 MAX_FILES = 100_000
 HASHING_THREADS = 4
@@ -26,6 +29,8 @@ class Found:
     path: str
     size: int
     executable: bool
+    place: Path | None = None
+    """Where it lies on this host's disk; None in a zip."""
 
 
 class Tree(Source, Protocol):
@@ -90,11 +95,13 @@ def complain_of_collisions(paths: Sequence[str], complaints: Complaints) -> None
             )
 
 
-def hash_files(tree: Tree, complaints: Complaints) -> tuple[FileEntry, ...]:
-    """Read every file once; those that cannot be read are complained of."""
+def hash_files(
+    tree: Tree, complaints: Complaints, hashes: FileHashes | None = None
+) -> tuple[FileEntry, ...]:
+    """Read every file once, unless `hashes` knows it; what cannot be read is complained of."""
     entries: list[FileEntry] = []
     with ThreadPoolExecutor(HASHING_THREADS) as pool:
-        for result in pool.map(lambda found: _hash(tree, found), tree.found):
+        for result in pool.map(lambda found: _hash(tree, found, hashes), tree.found):
             if isinstance(result, FileEntry):
                 entries.append(result)
             else:
@@ -102,16 +109,13 @@ def hash_files(tree: Tree, complaints: Complaints) -> tuple[FileEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.path))
 
 
-def _hash(tree: Tree, found: Found) -> FileEntry | Complaint:
-    state = hashlib.sha256()
-    size = 0
+def _hash(tree: Tree, found: Found, hashes: FileHashes | None) -> FileEntry | Complaint:
     try:
         with reading(found.path), tree.open(found.path) as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                if size == 0:
-                    refuse_pointer(found.path, chunk)
-                state.update(chunk)
-                size += len(chunk)
+            if hashes is None or found.place is None:
+                sha256, size = _read(stream, found.path)
+            else:
+                sha256, size = _recall_or_read(stream, found.path, found.place, hashes)
     except PackageError as error:
         return error.complaints[0]
     if size != found.size:
@@ -120,6 +124,28 @@ def _hash(tree: Tree, found: Found) -> FileEntry | Complaint:
             f"has {size} bytes where {found.size} were announced",
             "do not change the package while it is read; if nobody does, pack it again",
         )
-    return FileEntry(
-        path=found.path, sha256=state.hexdigest(), size=size, executable=found.executable
-    )
+    return FileEntry(path=found.path, sha256=sha256, size=size, executable=found.executable)
+
+
+def _recall_or_read(
+    stream: BinaryIO, path: str, place: Path, hashes: FileHashes
+) -> tuple[str, int]:
+    before = os.fstat(stream.fileno())
+    if (known := hashes.recall(place, before)) is not None:
+        return known, before.st_size
+    sha256, size = _read(stream, path)
+    after = os.fstat(stream.fileno())
+    if (before.st_mtime_ns, before.st_ctime_ns) == (after.st_mtime_ns, after.st_ctime_ns):
+        hashes.remember(place, after, sha256)
+    return sha256, size
+
+
+def _read(stream: BinaryIO, path: str) -> tuple[str, int]:
+    state = hashlib.sha256()
+    size = 0
+    while chunk := stream.read(CHUNK_BYTES):
+        if size == 0:
+            refuse_pointer(path, chunk)
+        state.update(chunk)
+        size += len(chunk)
+    return state.hexdigest(), size

@@ -11,14 +11,11 @@ from shipmark.errors import ShipmarkError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP}
 
 
 @contextmanager
-def explained(
-    path: Path, *, need_bytes: int | None = None, doing: str = "write"
-) -> Iterator[None]:
+def explained(path: Path, *, need_bytes: int | None = None, doing: str = "write") -> Iterator[None]:
     """Turn a refusal of the operating system into a ShipmarkError.
 
     Args:
@@ -41,9 +38,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _explanation(
-    path: Path, error: OSError, need_bytes: int | None, doing: str
-) -> ShipmarkError:
+def _explanation(path: Path, error: OSError, need_bytes: int | None, doing: str) -> ShipmarkError:
     if error.errno in _FULL:
         need = "" if need_bytes is None else f"{need_bytes} bytes are needed, "
         return ShipmarkError(
@@ -62,7 +57,7 @@ def _explanation(
             hint=f"move away what lies there in the place of a {_kind_wanted(error)}, or set "
             "SHIPMARK_HOME to another folder",
         )
-    if error.errno in _NO_LOCKS:
+    if doing == "lock":
         return ShipmarkError(
             tried,
             hint="start the lock service of the network file system (rpc.statd), or set "

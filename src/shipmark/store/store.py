@@ -4,23 +4,22 @@ Layout below the root:
 
     blobs/sha256/<hex>       a blob, read-only; its name is its digest
     images/<name>.json       a named image: {"index": digest, ...}; the roots of gc
-    cache/<kind>/<hex>.json  what a step of the build gave for a key
+    cache/<kind>/<hex>.json  what a step of the build gave for a key, and of which blobs it speaks
     tools/<hex>/             a program unpacked to build with, by the digest of what it is made from
     unpacked/<hex>/          a layer's files, for the process target, by diff ID
     tmp/                     files being written
     locks/                   advisory locks
 
 Any number of processes may write at once: a name appears whole or not at all, and two writers of
-one digest write the same bytes.
+one digest write the same bytes. Whoever needs what it finds or puts there to stay says so by
+`in_use`; `alone`, nothing is in use, and gc may take away what is not referenced.
 """
 
-import fcntl
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +28,10 @@ import msgspec
 from shipmark import digest as digests
 from shipmark.digest import Digest
 from shipmark.errors import DigestMismatch, ShipmarkError
+from shipmark.progress import Progress
 from shipmark.store.disk import explained, sync_folder
+from shipmark.store.seal import is_sealed, link_or_copy, seal
+from shipmark.store.workplace import Workplace
 from shipmark.store.writer import BlobWriter
 from shipmark_serve.contract.records import Record
 
@@ -47,11 +49,19 @@ class ImageRecord(Record, frozen=True, kw_only=True):
     """The manifest of the debs and wheels it was made from."""
 
 
+class Remembered(Record, frozen=True, kw_only=True):
+    """What a step of the build gave; of no use without the blobs it speaks of."""
+
+    blobs: tuple[Digest, ...]
+    value: msgspec.Raw
+
+
 class Store:
     """A blob store below `root`; made when first written to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._workplace = Workplace(root)
 
     # -- blobs ---------------------------------------------------------------------------
 
@@ -60,8 +70,18 @@ class Store:
         return self.root / "blobs" / "sha256" / digests.hex_of(digest)
 
     def has(self, digest: Digest) -> bool:
-        """Whether the blob is there."""
-        return self.path(digest).is_file()
+        """Whether the blob is there and whole.
+
+        It is read through only where its file was written to since it came in (see `seal`); what
+        is damaged counts as missing, and whoever makes it again puts it right.
+        """
+        try:
+            if is_sealed(self.path(digest).stat()):
+                return True
+            self.verify(digest)
+        except (OSError, ShipmarkError):
+            return False
+        return True
 
     def size(self, digest: Digest) -> int:
         """Size in bytes.
@@ -69,10 +89,8 @@ class Store:
         Raises:
             ShipmarkError: The blob is not in the store.
         """
-        try:
-            return self.path(digest).stat().st_size
-        except FileNotFoundError:
-            raise self._missing(digest) from None
+        with self.open(digest) as stream:
+            return os.fstat(stream.fileno()).st_size
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open a blob for reading; its bytes are not checked (see `verify`).
@@ -80,36 +98,48 @@ class Store:
         Raises:
             ShipmarkError: The blob is not in the store.
         """
-        try:
-            return self.path(digest).open("rb")
-        except FileNotFoundError:
-            raise self._missing(digest) from None
+        path = self.path(digest)
+        with explained(path, doing="read"):
+            try:
+                return path.open("rb")
+            except (FileNotFoundError, IsADirectoryError):
+                raise self._missing(digest) from None
 
     def verify(self, digest: Digest) -> None:
-        """Read a blob through and check its bytes.
+        """Read a blob through and check its bytes; a damaged one is removed.
 
         Raises:
             DigestMismatch: The file was changed on disk.
             ShipmarkError: The blob is not in the store.
         """
         with self.open(digest) as stream:
-            actual = digests.of_file(stream)
-        self._check(digest, actual)
+            before = os.fstat(stream.fileno())
+            with explained(self.path(digest), doing="read"):
+                actual = digests.of_file(stream)
+            self._check(digest, actual, stream)
+            if os.fstat(stream.fileno()).st_mtime_ns == before.st_mtime_ns:
+                with suppress(OSError):
+                    seal(self.path(digest))
 
     def read(self, digest: Digest) -> bytes:
-        """Read a small blob whole (manifest, config) and check it.
+        """Read a small blob whole (manifest, config) and check it; a damaged one is removed.
 
         Raises:
             DigestMismatch: The file was changed on disk.
             ShipmarkError: The blob is not in the store.
         """
         with self.open(digest) as stream:
-            data = stream.read()
-        self._check(digest, digests.of_bytes(data))
+            with explained(self.path(digest), doing="read"):
+                data = stream.read()
+            self._check(digest, digests.of_bytes(data), stream)
         return data
 
     def put(self, data: bytes) -> Digest:
-        """Store `data`."""
+        """Store `data`, unless it is there."""
+        digest = digests.of_bytes(data)
+        with suppress(ShipmarkError):
+            self.read(digest)
+            return digest
         with self.writer(need_bytes=len(data)) as writer:
             writer.write(data)
             return writer.commit()
@@ -122,16 +152,16 @@ class Store:
 
         Raises:
             DigestMismatch: The file's bytes are not `expected`.
+            ShipmarkError: The file is gone, or the disk refuses.
         """
         if self.has(expected):
             return expected
-        with self._temporary() as beside:
-            with explained(self.path(expected), need_bytes=file.stat().st_size):
+        with explained(file, doing="read"):
+            size = file.stat().st_size
+        with self._workplace.file() as beside:
+            with explained(self.path(expected), need_bytes=size):
                 beside.unlink()
-                try:
-                    beside.hardlink_to(file)
-                except OSError:
-                    shutil.copyfile(file, beside)
+                link_or_copy(file, beside)
             # Hashed after it was linked, so that a file replaced meanwhile cannot slip in.
             with beside.open("rb") as stream:
                 actual = digests.of_file(stream)
@@ -147,10 +177,17 @@ class Store:
         Args:
             need_bytes: How many bytes will come, for the message when the disk is full.
         """
-        with self._temporary() as beside, BlobWriter(beside, self._move_in, need_bytes) as writer:
+        with (
+            self._workplace.file() as beside,
+            BlobWriter(beside, self._move_in, need_bytes) as writer,
+        ):
             yield writer
 
     # -- names ---------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """The names of all images, sorted."""
+        return sorted(path.stem for path in (self.root / "images").glob("*.json"))
 
     def images(self) -> list[ImageRecord]:
         """All named images, by name.
@@ -158,8 +195,7 @@ class Store:
         Raises:
             ShipmarkError: A record cannot be read.
         """
-        names = (path.stem for path in (self.root / "images").glob("*.json"))
-        found = (self.image(name) for name in sorted(names))
+        found = (self.image(name) for name in self.names())
         return [record for record in found if record is not None]
 
     def image(self, name: str) -> ImageRecord | None:
@@ -169,15 +205,23 @@ class Store:
             ShipmarkError: The record cannot be read.
         """
         path = self._image_path(name)
+        with explained(path, doing="read"):
+            try:
+                return msgspec.json.decode(path.read_bytes(), type=ImageRecord)
+            except FileNotFoundError:
+                return None
+            except msgspec.DecodeError as error:
+                raise ShipmarkError(
+                    f"the image record {path} cannot be read: {error}",
+                    hint=f"forget it with `shipmark rmi {name}`, and build the image again",
+                ) from error
+
+    def tagged_at_s(self, name: str) -> float | None:
+        """When the name was last given, in seconds since 1970-01-01 UTC."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=ImageRecord)
-        except FileNotFoundError:
+            return self._image_path(name).stat().st_mtime
+        except OSError:
             return None
-        except msgspec.DecodeError as error:
-            raise ShipmarkError(
-                f"the image record {path} cannot be read: {error}",
-                hint="delete the file and build the image again",
-            ) from error
 
     def tag(self, record: ImageRecord) -> None:
         """Point `record.name` to an image whose blobs are in the store.
@@ -185,46 +229,89 @@ class Store:
         After this the image survives a power failure: its blobs' names are made durable first.
         """
         with explained(self.root / "images"):
-            sync_folder(self._folder("blobs/sha256"))
+            sync_folder(self._workplace.folder("blobs/sha256"))
             path = self._image_path(record.name)
-            self._replace(path, msgspec.json.encode(record))
+            self._workplace.replace(path, msgspec.json.encode(record))
             sync_folder(path.parent)
+
+    def untag(self, name: str) -> bool:
+        """Forget a name; gc takes away what nothing else needs. False where there is none."""
+        path = self._image_path(name)
+        with explained(path, doing="remove"):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
 
     # -- cache ---------------------------------------------------------------------------
 
     def recall(self, kind: str, key: Digest) -> bytes | None:
         """What an earlier build remembered for `key`."""
+        dated = self.recall_dated(kind, key)
+        return None if dated is None else dated[0]
+
+    def recall_dated(self, kind: str, key: Digest) -> tuple[bytes, int] | None:
+        """The same, and when that was: in nanoseconds since 1970, by the file system's clock."""
         try:
-            return self._cache_path(kind, key).read_bytes()
-        except FileNotFoundError:
+            with self._cache_path(kind, key).open("rb") as stream:
+                value = msgspec.json.decode(stream.read(), type=Remembered).value
+                return bytes(value), os.fstat(stream.fileno()).st_mtime_ns
+        except (OSError, msgspec.DecodeError):
             return None
 
-    def remember(self, kind: str, key: Digest, data: bytes) -> None:
-        """Remember `data` for later builds."""
-        self._replace(self._cache_path(kind, key), data)
+    def remember(self, kind: str, key: Digest, data: bytes, *, blobs: Iterable[Digest]) -> None:
+        """Remember `data` for later builds.
 
-    # -- folders and locks ---------------------------------------------------------------
+        Args:
+            kind: What made it.
+            key: What it was made from.
+            data: JSON.
+            blobs: What it speaks of; gc keeps it for as long as it keeps all of them.
+        """
+        record = Remembered(blobs=tuple(blobs), value=msgspec.Raw(data))
+        self._workplace.replace(self._cache_path(kind, key), msgspec.json.encode(record))
+
+    # -- who is at work ------------------------------------------------------------------
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold the advisory lock `name`; others wait. Freed when the process dies."""
-        path = self._folder("locks") / name
-        with explained(path):
-            stream = path.open("wb")
-        with stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+    def in_use(self, progress: Progress | None = None) -> Iterator[None]:
+        """Keep all that is here, or comes here, until the end; for any number at once.
+
+        What a killed process left half-written is swept away first, if nobody else is at work.
+
+        Args:
+            progress: Told when gc is at work and must be waited for.
+        """
+        self._workplace.sweep()
+        with self._workplace.shared(progress):
             yield
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def alone(self, *, wait_s: float | None, progress: Progress) -> AbstractContextManager[None]:
+        """Keep everybody else out; within it the store itself cannot be written to.
+
+        Args:
+            wait_s: How long to wait for those at work; None: until all are done.
+            progress: Told when they must be waited for.
+
+        Raises:
+            ShipmarkError: They are still at work.
+        """
+        return self._workplace.alone(wait_s=wait_s, progress=progress)
+
+    def locked(self, name: str) -> AbstractContextManager[None]:
+        """Hold the advisory lock `name`; others wait. Freed when the process dies."""
+        return self._workplace.locked(name)
+
+    def left(self) -> list[Path]:
+        """What lies in `tmp/`."""
+        return self._workplace.left()
+
+    # -- folders -------------------------------------------------------------------------
+
+    def scratch(self) -> AbstractContextManager[Path]:
         """A temporary directory on the store's file system, removed at the end."""
-        path = self._folder("tmp") / secrets.token_hex(8)
-        with explained(path):
-            path.mkdir(mode=0o700)
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        return self._workplace.scratch()
 
     def unpacked(self, diff_id: Digest) -> Path:
         """Where a layer's files are unpacked, whether or not they are there."""
@@ -246,12 +333,6 @@ class Store:
 
     # -- inside --------------------------------------------------------------------------
 
-    def _folder(self, name: str) -> Path:
-        path = self.root / name
-        with explained(path):
-            path.mkdir(parents=True, exist_ok=True)
-        return path
-
     def _cache_path(self, kind: str, key: Digest) -> Path:
         return self.root / "cache" / kind / f"{digests.hex_of(key)}.json"
 
@@ -263,41 +344,28 @@ class Store:
             )
         return self.root / "images" / f"{name}.json"
 
-    @contextmanager
-    def _temporary(self) -> Iterator[Path]:
-        path = self._folder("tmp") / secrets.token_hex(8)
-        with explained(path):
-            path.touch(exist_ok=False)
-        try:
-            yield path
-        finally:
-            with suppress(FileNotFoundError):
-                path.unlink()
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        with self._temporary() as beside, explained(path, need_bytes=len(data)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.rename(path)
-
     def _move_in(self, beside: Path, digest: Digest) -> None:
         target = self.path(digest)
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            beside.chmod(0o444)
-            beside.rename(target)
+            seal(beside)
+            try:
+                beside.rename(target)
+            except IsADirectoryError:
+                shutil.rmtree(target)
+                beside.rename(target)
 
-    def _check(self, digest: Digest, actual: Digest) -> None:
-        if actual != digest:
-            raise DigestMismatch(
-                f"the blob {self.path(digest)}",
-                expected=digest,
-                actual=actual,
-                hint="delete the file and build again",
-            )
+    def _check(self, digest: Digest, actual: Digest, stream: BinaryIO) -> None:
+        """Refuse other bytes than the name promises, and see to it that nobody reads them again."""
+        if actual == digest:
+            return
+        path = self.path(digest)
+        hint = f"rm -f {path}, then build again"
+        with suppress(OSError):
+            if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+                path.unlink()
+            hint = "it is removed now: build again, and it is made or downloaded anew"
+        raise DigestMismatch(f"the blob {path}", expected=digest, actual=actual, hint=hint)
 
     def _missing(self, digest: Digest) -> ShipmarkError:
         return ShipmarkError(

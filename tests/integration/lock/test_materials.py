@@ -115,7 +115,9 @@ def test_a_deb_that_the_mirror_dropped_is_told_with_the_ways_out(
     harbour.debian.publish()
     with pytest.raises(DownloadFailed) as caught:
         harbour.obtain(lock)
-    assert "the Debian package libc6 2.36-9 is not there any more" in caught.value.message
+    (sha256,) = {each.sha256 for each in lock.platforms["linux/amd64"].debs if each.name == "libc6"}
+    told = f"the Debian package libc6 2.36-9 (sha256:{sha256}) is not there any more"
+    assert told in caught.value.message
     assert "--upgrade base" in caught.value.hint
     assert "snapshot.debian.org" in caught.value.hint
 

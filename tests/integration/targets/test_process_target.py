@@ -174,7 +174,8 @@ def test_down_leaves_no_process_mount_group_or_file(harness: Harness) -> None:
     assert after["processes"] == []
     assert after["groups"] == []
     assert after["mounts"] == before["mounts"]
-    assert list((harness.state_root / "deployments").iterdir()) == []
+    left = (harness.state_root / "deployments").iterdir()
+    assert [path.name for path in left] == [".lock"]
     assert process_is_gone(status.pid)
 
 

@@ -22,6 +22,8 @@ class Fault:
     """Close the connection after so many bytes of the body."""
     stall_at: int | None = None
     """Fall silent after so many bytes, until the server ends."""
+    drip_bytes_per_s: int | None = None
+    """Send the body so slowly, until the server ends."""
     body: bytes | None = None
     """Answer with other bytes."""
 
@@ -134,6 +136,9 @@ def _answer(handler: BaseHTTPRequestHandler, content: Loopback) -> None:
             return
         status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
     rest = body[start:]
+    if fault.drip_bytes_per_s is not None:
+        _drip(handler, status, rest, headers, fault.drip_bytes_per_s, content.ending)
+        return
     stop = fault.cut_at if fault.cut_at is not None else fault.stall_at
     if stop is None:
         _send(handler, status, rest, headers)
@@ -143,6 +148,23 @@ def _answer(handler: BaseHTTPRequestHandler, content: Loopback) -> None:
     if fault.stall_at is not None:
         content.ending.wait(20)
     handler.close_connection = True
+
+
+def _drip(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    body: bytes,
+    headers: dict[str, str],
+    bytes_per_s: int,
+    ending: threading.Event,
+) -> None:
+    _send(handler, status, b"", headers | {"Content-Length": str(len(body))})
+    step = max(1, bytes_per_s // 10)
+    for start in range(0, len(body), step):
+        handler.wfile.write(body[start : start + step])
+        handler.wfile.flush()
+        if ending.wait(0.1):
+            return
 
 
 def _send(

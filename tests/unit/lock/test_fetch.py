@@ -134,7 +134,8 @@ def test_a_file_that_is_gone_is_not_asked_for_twice(server: Loopback, tmp_path: 
     with downloads(tmp_path) as here, pytest.raises(DownloadFailed) as caught:
         here.fetch(wanted(server, path="/nothing"))
     assert "404" in caught.value.message
-    assert caught.value.hint == "look on"
+    assert f"thing (sha256:{SHA256}) is not there any more" in caught.value.message
+    assert caught.value.hint == f"look on; or put the file itself at {here.path(SHA256)}"
     assert len(server.requests) == 1
 
 

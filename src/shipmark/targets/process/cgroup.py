@@ -8,6 +8,7 @@ import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +78,10 @@ def wanted(limits: Limits) -> dict[str, float]:
     return given | {"processes": float(limits.processes)}
 
 
-def find() -> list[Place]:
+def find(process: Path = Path("/proc/self")) -> list[Place]:
     """Where groups can be made on this host, by this user; empty where nowhere."""
-    mounts = _mounts()
-    own = _own_groups()
+    mounts = _mounts((process / "mountinfo").read_text("utf-8"))
+    own = _own_groups((process / "cgroup").read_text("utf-8"))
     needed = tuple(sorted(CONTROLLERS.values()))
     places: list[Place] = []
     for mount_point, version, controllers in mounts:
@@ -168,10 +169,10 @@ def _set_if_there(path: Path, text: str) -> None:
         path.write_text(text, "ascii")
 
 
-def _mounts() -> list[tuple[Path, int, frozenset[str]]]:
+def _mounts(mountinfo: str) -> list[tuple[Path, int, frozenset[str]]]:
     """Mount point, version and (version 1) controllers of each hierarchy."""
     found: list[tuple[Path, int, frozenset[str]]] = []
-    for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
+    for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         mount_point = Path(before.split(" ")[4].encode().decode("unicode_escape"))
@@ -182,10 +183,10 @@ def _mounts() -> list[tuple[Path, int, frozenset[str]]]:
     return found
 
 
-def _own_groups() -> dict[str, str]:
+def _own_groups(table: str) -> dict[str, str]:
     """This process's group by controller; "" is version 2."""
     groups: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+    for line in table.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             groups[controller] = path
@@ -196,27 +197,57 @@ def _first_writable(
     mount_point: Path, own: str, version: int, controllers: tuple[str, ...]
 ) -> Place | None:
     """The highest group, from the top down to our own, in which we may make another."""
-    candidate = mount_point
-    for part in ["", *Path(own).parts[1:]]:
-        candidate = candidate / part
+    path = [mount_point, *(mount_point.joinpath(*parts) for parts in _beginnings(own))]
+    for candidate in path:
         if not (os.access(candidate, os.W_OK) and os.access(candidate / "cgroup.procs", os.W_OK)):
             continue
-        offered = controllers if version == 1 else _delegated(candidate, controllers)
+        offered = controllers
+        if version == 2:
+            offered = _handed_on(candidate, controllers, is_own=candidate == path[-1])
         if offered:
             return Place(candidate, version, offered)
     return None
 
 
-def _delegated(group: Path, controllers: tuple[str, ...]) -> tuple[str, ...]:
+def _beginnings(group: str) -> list[tuple[str, ...]]:
+    parts = Path(group).parts[1:]
+    return [parts[: count + 1] for count in range(len(parts))]
+
+
+def _handed_on(group: Path, controllers: tuple[str, ...], *, is_own: bool) -> tuple[str, ...]:
     """Which controllers a child of this version 2 group has, after asking for them."""
     control = group / "cgroup.subtree_control"
     try:
-        missing = set(controllers) & set((group / "cgroup.controllers").read_text().split())
-        for name in missing - set(control.read_text().split()):
-            control.write_text(f"+{name}", "ascii")
+        there = set((group / "cgroup.controllers").read_text("ascii").split())
+        missing = there.intersection(controllers) - set(control.read_text("ascii").split())
+        try:
+            _hand_on(control, missing)
+        except OSError as error:
+            if error.errno != errno.EBUSY or not is_own:
+                raise
+            _move_down(group)
+            _hand_on(control, missing)
     except OSError:
-        pass  # a group with processes of its own cannot hand controllers on: use what is there
+        pass  # use what is there
     try:
-        return tuple(name for name in controllers if name in control.read_text().split())
+        return tuple(name for name in controllers if name in control.read_text("ascii").split())
     except OSError:
         return ()
+
+
+def _hand_on(control: Path, controllers: set[str]) -> None:
+    for name in sorted(controllers):
+        control.write_text(f"+{name}", "ascii")
+
+
+def _move_down(group: Path) -> None:
+    """Make room in a group that was delegated to us: one with processes hands nothing on.
+
+    So it is in a scope of systemd and in a container: this command and its shell are in it.
+    Source: Linux, cgroup-v2.rst, "No Internal Process Constraint".
+    """
+    below = group / "shipmark-callers"
+    below.mkdir(exist_ok=True)
+    for pid in (group / "cgroup.procs").read_text("ascii").split():
+        with suppress(ProcessLookupError):
+            (below / "cgroup.procs").write_text(pid, "ascii")

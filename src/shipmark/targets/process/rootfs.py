@@ -162,21 +162,25 @@ def _unpack_layer(
             Unpacker(root, budget.spend).unpack(archive)
             archive.drain()
     except DeployError as error:
+        store.verify(layer.digest)  # a blob damaged on the disk is the nearer reason
         raise DeployError(f"layer {diff_id}: {error.message}", hint=error.hint) from error
     except Damaged as error:
+        store.verify(layer.digest)
         raise DeployError(
-            f"the blob {store.path(layer.digest)} is damaged: {error}",
-            hint="delete the file and build the image again",
+            f"the layer {layer.digest} was made damaged: {error}",
+            hint="build the image again, or take it from elsewhere",
         ) from error
     except OSError as error:
         raise _disk_error(error, store.root) from error
     actual = Digest(f"sha256:{state.hexdigest()}")
     if actual != diff_id:
+        store.verify(layer.digest)
         raise DigestMismatch(
-            f"the layer {store.path(layer.digest)}, unpacked,",
+            f"the layer {layer.digest}, unpacked,",
             expected=diff_id,
             actual=actual,
-            hint="delete the file and build the image again",
+            hint="its configuration promises another one: build the image again, or take it from "
+            "elsewhere",
         )
     return root
 

@@ -150,6 +150,7 @@ class StateDirectory:
             return None
         beside = self._beside()
         with explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             beside.mkdir(mode=0o700)
         try:
             _write(beside, desired)

@@ -74,11 +74,13 @@ class ProcessTarget:
         host.check()
         self._check_limits(deployment, explicit_limits, progress)
         progress.step(f"unpacking {deployment.name}")
-        plan = self._plan(deployment, tuple(explicit_limits), timeout_s, progress)
-        with state.changing(self._root):
-            if directory.is_abandoned():
-                self._remove(directory)
-            claim = directory.create(Desired(deployment=deployment), plan)
+        # Once the directory is there, gc keeps what it names.
+        with self._store.in_use(progress):
+            plan = self._plan(deployment, tuple(explicit_limits), timeout_s, progress)
+            with state.changing(self._root):
+                if directory.is_abandoned():
+                    self._remove(directory)
+                claim = directory.create(Desired(deployment=deployment), plan)
         if claim is None:
             raise self._taken(directory)
         try:
@@ -169,12 +171,13 @@ class ProcessTarget:
         if timeout_s is None:
             timeout_s = before.ready_timeout_s if before else READY_TIMEOUT_S
         required = before.required_limits if before else ()
-        plan = self._plan(desired.deployment, required, timeout_s, progress or Silent())
-        with state.changing(self._root):
-            self._remove_groups(directory)
-            directory.write(plan)
-            directory.write(msgspec.structs.replace(desired, running=True))
-            directory.establish()
+        with self._store.in_use(progress):
+            plan = self._plan(desired.deployment, required, timeout_s, progress or Silent())
+            with state.changing(self._root):
+                self._remove_groups(directory)
+                directory.write(plan)
+                directory.write(msgspec.structs.replace(desired, running=True))
+                directory.establish()
         return directory.path
 
     # -- looking -------------------------------------------------------------------------
