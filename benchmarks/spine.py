@@ -2,6 +2,7 @@
 
 Method: each figure is the median of `ROUNDS` runs of the real command, interleaved, in a home of
 its own below the temporary directory. Downloads are done once before and are not counted.
+`make bench-build` measures builds more closely, beside Docker's.
 """
 
 import json
@@ -9,33 +10,31 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.building.shipmark import Shipmark
+
 ROUNDS = 5
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "examples" / "digits"
-SHIPMARK = Path(sys.executable).parent / "shipmark"
+PACKAGE = Path(__file__).parents[1] / "examples" / "digits"
 
 
 def main() -> None:
     """Measure everything and print a table."""
     with tempfile.TemporaryDirectory(prefix="shipmark-bench-") as scratch:
-        environ = {**os.environ, "SHIPMARK_HOME": scratch}
+        shipmark = Shipmark(Path(scratch))
         package = Path(scratch) / "digits"
         shutil.copytree(PACKAGE, package)
-        built = json.loads(_run(environ, "build", str(package), "--json").stdout)
+        built = json.loads(shipmark.call("build", str(package), "--json").output)
         measures: dict[str, Callable[[], float]] = {
-            "shipmark --help": lambda: _timed(environ, "--help"),
-            "build, nothing changed": lambda: _timed(environ, "build", str(package)),
-            "build, a line of code changed": lambda: _code_changed(environ, package),
-            "build, empty store, downloads warm": lambda: _cold_build(environ, package, scratch),
-            "up of a built image to the first right answer": lambda: _first_answer(environ),
+            "shipmark --help": lambda: shipmark.call("--help").seconds,
+            "build, nothing changed": lambda: shipmark.build(package).seconds,
+            "build, a file of code changed": lambda: _code_changed(shipmark, package),
+            "build, empty store, downloads warm": lambda: _cold_build(shipmark, package),
+            "up of a built image to the first right answer": lambda: _first_answer(shipmark),
         }
         figures: dict[str, list[float]] = {name: [] for name in measures}
         for _ in range(ROUNDS):
@@ -49,43 +48,31 @@ def main() -> None:
         )
 
 
-def _run(environ: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SHIPMARK, *args], env=environ, check=True, capture_output=True, text=True
-    )
-
-
-def _timed(environ: dict[str, str], *args: str) -> float:
-    begin = time.monotonic()
-    _run(environ, *args)
-    return time.monotonic() - begin
-
-
-def _code_changed(environ: dict[str, str], package: Path) -> float:
+def _code_changed(shipmark: Shipmark, package: Path) -> float:
     (package / "note.txt").write_text(str(time.monotonic()))
-    return _timed(environ, "build", str(package))
+    return shipmark.build(package).seconds
 
 
-def _cold_build(environ: dict[str, str], package: Path, scratch: str) -> float:
+def _cold_build(shipmark: Shipmark, package: Path) -> float:
     (package / "note.txt").unlink(missing_ok=True)
-    shutil.rmtree(Path(scratch) / "data")
-    return _timed(environ, "build", str(package))
+    shipmark.forget()
+    return shipmark.build(package).seconds
 
 
-def _first_answer(environ: dict[str, str]) -> float:
+def _first_answer(shipmark: Shipmark) -> float:
     """From the call of `up` to a right answer; the layers are unpacked before."""
-    _run(environ, "up", "digits")
-    _run(environ, "down", "digits")
+    shipmark.call("up", "digits")
+    shipmark.call("down", "digits")
     body = (PACKAGE / "request.json").read_bytes()
     begin = time.monotonic()
-    up = json.loads(_run(environ, "up", "digits", "--json").stdout)
+    up = json.loads(shipmark.call("up", "digits", "--json").output)
     request = urllib.request.Request(
         f"{up['address']}/predict", data=body, headers={"content-type": "application/json"}
     )
     with urllib.request.urlopen(request) as response:
         answer = json.load(response)
     seconds = time.monotonic() - begin
-    _run(environ, "down", "digits")
+    shipmark.call("down", "digits")
     assert "label" in answer
     return seconds
 

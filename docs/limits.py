@@ -211,6 +211,11 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
             ),
             Limit(f"{_PROCESS}.log:FILE_BYTES", "each of the two files of a log", "bytes"),
             Limit(
+                f"{_PROCESS}.log:RATE_BYTES_PER_S",
+                "what a model may write to it each second, in the long run; then it waits",
+                "bytes",
+            ),
+            Limit(
                 f"{_PROCESS}.rootfs:RESERVE_BYTES",
                 "room that unpacking an image leaves on the disk",
                 "bytes",
@@ -265,6 +270,8 @@ NOT_LIMITS: dict[str, str] = {
     "shipmark.doctor.reach:ANSWER_S": "below the time of a check",
     "shipmark.lock.transport:CHUNK_BYTES": "how much is read at once",
     "shipmark.oci.layer:CHUNK_BYTES": "how much is read at once",
+    "shipmark.store.file_hashes:SMALL_BYTES": "what is remembered, not what is allowed",
+    "shipmark.targets.process.target:READY_TIMEOUT_S": "a default: the option --timeout",
     "shipmark.verify.dataset:CHUNK_BYTES": "how much is read at once",
     "shipmark.package.onnx_file:SMALL_NODE_BYTES": "how a node is read, not whether",
     "shipmark.package.protobuf:MAX_VARINT_BYTES": "protobuf's own",

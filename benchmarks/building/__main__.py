@@ -1,6 +1,8 @@
 """`make bench-build`: measure, print the figures, keep them, and render their page."""
 
 import argparse
+import signal
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +25,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work here, and keep it for the next run")
     parser.add_argument("--trial", action="store_true", help="print only; write nothing")
     options = parser.parse_args()
+    # As an exception, so that the engine is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with ExitStack() as stack:
         folder = options.folder or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="shipmark-bench-"))

@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.building.asking import answer, free_port
 from benchmarks.building.engine import Docker
+from benchmarks.building.index import serving
 from benchmarks.building.processes import Failed, Finished, resident, watched
 from benchmarks.building.scenarios import Kind
 from benchmarks.building.shipmark import Shipmark
@@ -26,6 +28,8 @@ class Bench:
     """
 
     def __init__(self, folder: Path, docker: Docker, *, ballast_bytes: int) -> None:
+        self.folder = folder
+        self.ballast_bytes = ballast_bytes
         self._docker = docker
         self._warm = Shipmark(folder / "warm")
         self._cold = Shipmark(folder / "cold")
@@ -34,23 +38,35 @@ class Bench:
         self._large = Workload(folder / "large", ballast_bytes=ballast_bytes)
         self._primer = _primer(folder / "primer")
 
-    def get_ready(self) -> Lock:
-        """Download, lock and build everything once, with both."""
+    @contextmanager
+    def ready(self) -> Iterator[Lock]:
+        """Download, lock and build everything once, with both; gives the lock.
+
+        Raises:
+            Failed: pip does not find all wheels in its cache, or the images do not do the same.
+        """
         self._docker.make_base()
         for workload in (self._small, self._large):
             self._warm.build(workload.app)
             self._cold.build(workload.app)
             workload.take_over(text.read(workload.app / "shipmark.lock"), host_platform())
-            self._docker.build(workload.folder, workload.folder.name)
         self._cold.build(self._primer)
-        return text.read(self._small.app / "shipmark.lock")
+        lock = text.read(self._small.app / "shipmark.lock")
+        with serving(lock, host_platform(), self._warm.store) as index:
+            self._docker.use_index(index)
+            for workload in (self._small, self._large):
+                self._docker.build(workload.folder)
+            self._check_cache()
+            self._check_same()
+            yield lock
 
-    def check_same(self) -> None:
-        """Start both images and ask them the same.
+    def _check_cache(self) -> None:
+        self._docker.forget()
+        said = self._docker.build(self._small.folder).output
+        if "Using cached numpy" not in said or "Downloading" in said:
+            raise Failed(f"pip's cache is not warm:\n{said}")
 
-        Raises:
-            Failed: They answer otherwise.
-        """
+    def _check_same(self) -> None:
         port = free_port()
         with self._docker.running(self._small.folder.name, port):
             theirs = answer(f"http://127.0.0.1:{port}")
@@ -82,8 +98,13 @@ class Bench:
     ) -> tuple[Callable[[], Finished], Callable[[], Finished]]:
         workload = self._large if kind.large else self._small
         shipmark = self._cold if kind.cold else self._warm
+        if kind.large:
+            # Each change is kept several times; without this the disk fills.
+            self._warm.call("gc")
+            self._docker.prune()
         if kind.cold:
             shipmark.forget()
+            self._docker.forget()
         if kind.base_there:
             shipmark.build(self._primer)
         match kind.change:
@@ -93,10 +114,9 @@ class Bench:
                 workload.change_weights()
             case "nothing":
                 pass
-        options = ["--no-cache"] if kind.cold else []
         return (
             lambda: shipmark.build(workload.app, watch=watch),
-            lambda: self._docker.build(workload.folder, workload.folder.name, *options),
+            lambda: self._docker.build(workload.folder),
         )
 
 

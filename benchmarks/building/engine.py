@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -26,12 +27,14 @@ class Docker:
     Args:
         socket: Where the engine listens.
         engine: Its process.
-        folder: Takes the secrets and the base's files.
+        folder: Takes pip's settings and the base's files.
     """
 
     def __init__(self, socket: Path, engine: int, folder: Path) -> None:
         self.engine = engine
         self._folder = folder
+        self._settings = folder / "pip.conf"
+        self._edition = secrets.token_hex(8)
         # Debian's client, which comes with its engine; another on the path may know no BuildKit.
         debian = Path("/usr/bin/docker")
         self._client = str(debian) if debian.exists() else "docker"
@@ -41,18 +44,42 @@ class Docker:
             "DOCKER_BUILDKIT": "1",
             "DOCKER_CONFIG": str(folder / "client"),
         }
-        self._secrets = self._written_secrets()
 
     def call(self, *arguments: str) -> Finished:
         """Run the client."""
         return run([self._client, *arguments], self._environment)
 
-    def build(self, context: Path, tag: str, *options: str) -> Finished:
-        """Build an image; the build's network is the host's, and no secret stays in the image."""
+    def build(self, context: Path, *options: str) -> Finished:
+        """Build the image of a folder, called by its name.
+
+        The build's network is the host's, and pip's settings stay outside the image.
+        """
         return self.call(
-            "build", "--network=host", "--progress=plain", f"--tag={tag}", *self._secrets,
+            "build", "--network=host", "--progress=plain", f"--tag={context.name}",
+            f"--secret=id=pip,src={self._settings}", f"--build-arg=EDITION={self._edition}",
             *options, str(context),
         )  # fmt: skip
+
+    def forget(self) -> None:
+        """Let nothing of earlier builds be taken up but the base and pip's cache."""
+        self._edition = secrets.token_hex(8)
+
+    def use_index(self, url: str | None) -> None:
+        """Let pip ask this index in what is built from now on; None: PyPI."""
+        lines = [
+            "[global]",
+            "break-system-packages = true",
+            "disable-pip-version-check = true",
+            "root-user-action = ignore",
+            "trusted-host = 127.0.0.1",  # without it pip caches nothing that came by http
+            *([f"index-url = {url}"] if url else []),
+        ]
+        self._settings.write_text("\n".join([*lines, ""]))
+        self._settings.chmod(0o600)  # an index may have a password
+
+    def prune(self) -> None:
+        """Drop what earlier builds left and no image needs; pip's cache stays."""
+        self.call("builder", "prune", "--force", "--filter=type=regular")
 
     def make_base(self) -> None:
         """Make the base image unless an earlier run did: Debian with Python and a current pip."""
@@ -67,10 +94,12 @@ class Docker:
                 os.environ,
             )  # fmt: skip
         self.call("import", str(rootfs), _ROOTFS)
-        context = self._folder / "base"
+        context = self._folder / _BASE
         context.mkdir(exist_ok=True)
         shutil.copy(_HERE / "base.Dockerfile", context / "Dockerfile")
-        self.build(context, _BASE, f"--build-arg=PIP={PIP}")
+        authorities = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+        self.use_index(os.environ.get("PIP_INDEX_URL"))
+        self.build(context, f"--build-arg=PIP={PIP}", f"--secret=id=ca,src={authorities}")
 
     @contextmanager
     def running(self, tag: str, port: int) -> Iterator[None]:
@@ -95,19 +124,6 @@ class Docker:
             "BuildKit": f"the one inside Docker Engine {engine}",
             **found,
         }
-
-    def _written_secrets(self) -> list[str]:
-        """pip's settings and the host's authorities, mounted while pip runs and kept nowhere."""
-        index = os.environ.get("PIP_INDEX_URL")
-        settings = ["[global]", "cert = /run/ca.pem", "break-system-packages = true",
-                    "disable-pip-version-check = true", "root-user-action = ignore"]  # fmt: skip
-        if index:
-            settings.append(f"index-url = {index}")
-        path = self._folder / "pip.conf"
-        path.write_text("\n".join([*settings, ""]))
-        path.chmod(0o600)
-        authorities = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
-        return [f"--secret=id=pip,src={path}", f"--secret=id=ca,src={authorities}"]
 
 
 @contextmanager

@@ -32,8 +32,11 @@ def measure(folder: Path, docker: Docker, *, rounds: int, ballast_bytes: int) ->
     """
     bench = Bench(folder, docker, ballast_bytes=ballast_bytes)
     _say("making both ready: base image, downloads, first builds")
-    lock = bench.get_ready()
-    bench.check_same()
+    with bench.ready() as lock:
+        return _measured(bench, lock, docker, rounds)
+
+
+def _measured(bench: Bench, lock: Lock, docker: Docker, rounds: int) -> Report:
     pairs: dict[str, list[tuple[Finished, Finished]]] = {kind.title: [] for kind in scenarios.KINDS}
     for number in range(rounds):
         for kind in scenarios.KINDS:
@@ -46,8 +49,8 @@ def measure(folder: Path, docker: Docker, *, rounds: int, ballast_bytes: int) ->
     return Report(
         measured=datetime.now(UTC).date().isoformat(),
         rounds=rounds,
-        weights_bytes=ballast_bytes,
-        machine=this_machine(folder),
+        weights_bytes=bench.ballast_bytes,
+        machine=this_machine(bench.folder),
         versions=_versions(lock, docker),
         method=scenarios.METHOD,
         scenarios=tuple(_scenario(kind, pairs[kind.title]) for kind in scenarios.KINDS),

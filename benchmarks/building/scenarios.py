@@ -13,7 +13,7 @@ class Kind:
     title: str
     bound: str
     cold: bool = False
-    """From an empty store, and with `docker build --no-cache`."""
+    """From an empty store, and with nothing of earlier builds of Docker but base and pip's cache."""
     base_there: bool = False
     """Another package was built on the same base before."""
     change: Literal["nothing", "code", "weights"] = "nothing"
@@ -90,10 +90,13 @@ METHOD = """\
   `pip install --no-deps` and a cache mount, copies weights and code, and has the same user and
   command. Both images are started once and must give the same answer.
 - Docker's base, a Debian with Python and a current pip, is made before and not counted. Downloads
-  are warm for both: pip's cache mount, and Shipmark's download cache. pip may still ask the index
-  whether its cache is fresh.
-- Cold: `docker build --no-cache`; for Shipmark an empty store. On a base already there: another
-  package was built on the same base before. Both are timed as commands, from start to exit.
+  are warm for both: pip finds every wheel in its cache, a cache mount that BuildKit keeps, and
+  Shipmark in its download cache. pip asks for a page of the index for each package; that index is
+  on the same host and has one file a page, so no network is in any figure.
+- Cold: for Docker another build argument, so that every step after the base is done anew
+  (`--no-cache` would empty pip's cache mount too); for Shipmark an empty store. On a base already
+  there: another package was built on the same base before. Both are timed as commands, from start
+  to exit.
 - The builds alternate within each round, and who goes first alternates from round to round;
   everything is written to the disk before each. Large weights are random bytes, all of them new in
   each round.

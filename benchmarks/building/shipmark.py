@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.building.processes import Finished, run
+from shipmark.store import Store
 
 COMMAND = str(Path(sys.executable).parent / "shipmark")
 
@@ -27,9 +28,18 @@ class Shipmark:
             key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"
         } | {"SHIPMARK_HOME": str(home)}
 
+    def call(self, *arguments: str, watch: bool = False) -> Finished:
+        """Run the command."""
+        return run([COMMAND, *arguments], self._environment, watch=watch)
+
     def build(self, package: Path, *, watch: bool = False) -> Finished:
         """Build a package."""
-        return run([COMMAND, "build", str(package)], self._environment, watch=watch)
+        return self.call("build", str(package), watch=watch)
+
+    @property
+    def store(self) -> Store:
+        """Where it keeps wheels and layers."""
+        return Store(self._home / "data" / "store")
 
     def forget(self) -> None:
         """Empty the store; downloads stay."""
@@ -38,8 +48,8 @@ class Shipmark:
     @contextmanager
     def running(self, package: Path) -> Iterator[str]:
         """A deployment of a package, while the context lasts; the address it serves at."""
-        up = json.loads(run([COMMAND, "up", str(package), "--json"], self._environment).output)
+        up = json.loads(self.call("up", str(package), "--json").output)
         try:
             yield up["address"]
         finally:
-            run([COMMAND, "down", up["name"]], self._environment)
+            self.call("down", up["name"])

@@ -7,10 +7,15 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def available(cgroup: Path = _CGROUP) -> int:
-    """At least 1; a quota of one and a half counts as 2."""
+def available(cgroup: Path = _CGROUP, *, granted: float | None = None) -> int:
+    """At least 1; a quota of one and a half counts as 2.
+
+    Args:
+        cgroup: Where control groups are mounted.
+        granted: The quota, as far as whoever started us told.
+    """
     cores = len(os.sched_getaffinity(0))
-    quota = _quota(cgroup)
+    quota = _quota(cgroup) if granted is None else granted
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 

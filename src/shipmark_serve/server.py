@@ -128,7 +128,8 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
     await asyncio.wait({loaded, serving}, return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         servable = loaded.result()
-        threads = settings.serve.threads or servable.threads or cpus.available()
+        processors = cpus.available(granted=settings.server.cpus)
+        threads = settings.serve.threads or servable.threads or processors
         inference.grow(threads)
         _announce(settings, threads, listener)
         app.servable = servable
@@ -172,7 +173,7 @@ def _announce(settings: Settings, threads: int, listener: socket.socket) -> None
         settings.model.runtime,
         _address(listener),
         threads,
-        cpus.available(),
+        cpus.available(granted=settings.server.cpus),
         serve.queue_limit,
         serve.timeout_s,
         serve.max_body_bytes,

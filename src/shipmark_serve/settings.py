@@ -29,6 +29,8 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     listen_fd: Annotated[int, Meta(ge=3)] | None = None
     """An inherited, listening TCP socket; host and port are then not used."""
+    cpus: Annotated[float, Meta(gt=0)] | None = None
+    """Processors' worth of time that were granted, where the control group is out of sight."""
     grace_s: Annotated[int, Meta(ge=0)] = 25
     """How long requests in flight may take after SIGTERM."""
     heartbeat_timeout_s: Annotated[float, Meta(gt=0)] = 30.0

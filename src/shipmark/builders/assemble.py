@@ -90,7 +90,7 @@ def assemble(
     ):
         planner = Planner(lock, source, store=store, pool=pool, report=refusals.append)
         plans = {platform: planner.plans(platform) for platform in platforms}
-        layers = _layers(plans, lock, store, progress, threads)
+        layers = _layers(plans, planner, lock, store, progress=progress, threads=threads)
     for refusal in refusals:
         progress.note(
             f"{refusal.path}, line {refusal.line}, does not compile ({refusal.reason}): "
@@ -126,8 +126,10 @@ def _check(lock: Lock, platforms: Sequence[str]) -> None:
 
 def _layers(
     plans: Mapping[str, Sequence[Plan]],
+    planner: Planner,
     lock: Lock,
     store: Store,
+    *,
     progress: Progress,
     threads: int,
 ) -> dict[Digest, BuiltLayer]:
@@ -151,14 +153,18 @@ def _layers(
                 missing[key] = plan
         if missing:
             check_compressor(lock.compressor, gzip.VERSION)
-            layers |= _side_by_side(builder, missing, task, threads)
+            layers |= _side_by_side(builder, planner, missing, task, threads)
         for platform in plans:
             check_wheels(lock, platform, store)
     return layers
 
 
 def _side_by_side(
-    builder: LayerBuilder, plans: Mapping[Digest, Plan], task: Task, threads: int
+    builder: LayerBuilder,
+    planner: Planner,
+    plans: Mapping[Digest, Plan],
+    task: Task,
+    threads: int,
 ) -> dict[Digest, BuiltLayer]:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="layer")
     try:
@@ -176,6 +182,7 @@ def _side_by_side(
         return {building[done]: done.result() for done in as_completed(building)}
     except BaseException:
         builder.stop()
+        planner.stop()
         raise
     finally:
         pool.shutdown(cancel_futures=True)

@@ -7,9 +7,11 @@ unpacked once and starts often.
 
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from threading import Lock as Mutex
 from zipfile import ZipFile
 
@@ -52,6 +54,29 @@ class BuildPython:
         self._store = store
         self._pool = pool
         self._mutex = Mutex()
+        self._running_mutex = Mutex()
+        self._running: set[Popen[bytes]] = set()
+        self._stopped = False
+
+    @contextmanager
+    def running(self, process: Popen[bytes]) -> Iterator[None]:
+        """While a process of the interpreter runs: `stop` kills it."""
+        with self._running_mutex:
+            self._running.add(process)
+            if self._stopped:
+                process.kill()
+        try:
+            yield
+        finally:
+            with self._running_mutex:
+                self._running.discard(process)
+
+    def stop(self) -> None:
+        """Kill what runs, and what will be started."""
+        with self._running_mutex:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
 
     def interpreter(self) -> Interpreter:
         """The interpreter, ready to run.

@@ -36,6 +36,10 @@ class DebPool:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    def stop(self) -> None:
+        """Begin no more; whoever waits for a package that was not begun gets an error."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def read(self, packages: Sequence[Deb]) -> list[debs.Contents]:
         """What each package holds; may be called from any thread.
 

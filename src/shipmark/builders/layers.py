@@ -21,7 +21,7 @@ from shipmark.progress import Task
 from shipmark.store import Store
 from shipmark_serve.contract.records import Record
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the same inputs give other bytes; earlier layers are then not taken up."""
 
 
@@ -133,14 +133,15 @@ class LayerBuilder:
             entries = arranged(entry for part in made for entry in part.entries)
             meter = _Meter(task, amount, sum(part.size for part in made))
             with self._compressor.writer(blob) if zipped else nullcontext(blob) as out:
-                tar = _Tar(out, self._stop, meter)
+                tar = _Tar(out, self._stop, meter, hashed=zipped)
                 write_tar(entries, tar, epoch=recipe.epoch)
                 diff_id = tar.finish()
+            digest = blob.commit()
             layer = BuiltLayer(
                 title=recipe.title,
                 media_type=LAYER_GZIP if zipped else LAYER_TAR,
-                digest=blob.commit(),
-                diff_id=diff_id,
+                digest=digest,
+                diff_id=diff_id or digest,
                 size=blob.size,
                 parts=tuple(BuiltPart(name=part.name, size=part.size) for part in made),
             )
@@ -150,13 +151,16 @@ class LayerBuilder:
 
 
 class _Tar:
-    """Collects small writes, and hashes what passes: the diff ID."""
+    """Collects small writes, and hashes what passes: the diff ID.
 
-    def __init__(self, out: Writer, stop: Event, meter: "_Meter") -> None:
+    Not where the blob is the tar itself, and its digest the diff ID.
+    """
+
+    def __init__(self, out: Writer, stop: Event, meter: "_Meter", *, hashed: bool) -> None:
         self._out = out
         self._stop = stop
         self._meter = meter
-        self._state = hashlib.sha256()
+        self._state = hashlib.sha256() if hashed else None
         self._small = bytearray()
 
     def write(self, data: bytes) -> None:
@@ -169,14 +173,15 @@ class _Tar:
         self._small.clear()
         self._forward(data)
 
-    def finish(self) -> Digest:
+    def finish(self) -> Digest | None:
         self._forward(bytes(self._small))
-        return Digest(f"sha256:{self._state.hexdigest()}")
+        return None if self._state is None else Digest(f"sha256:{self._state.hexdigest()}")
 
     def _forward(self, data: bytes) -> None:
         if self._stop.is_set():
             raise Stopped
-        self._state.update(data)
+        if self._state is not None:
+            self._state.update(data)
         self._out.write(data)
         self._meter.add(len(data))
 

@@ -94,6 +94,12 @@ class Planner:
             plans.append(self._code())
         return [*plans, self._description()]
 
+    def stop(self) -> None:
+        """Give up what is being prepared; whoever waits for it gets an error."""
+        self._pool.stop()
+        if self._python is not None:
+            self._python.stop()
+
     # -- one method per layer ------------------------------------------------------------
 
     def _base(self, platform: str) -> Plan:

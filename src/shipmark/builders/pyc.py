@@ -129,9 +129,10 @@ def _run(python: BuildPython, requests: Spool, replies: Spool) -> int:
                 stdout=taken,
                 stderr=subprocess.DEVNULL,
             )
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-            resource.prlimit(process.pid, resource.RLIMIT_CPU, (_TIME_S, _TIME_S))
-            status = process.wait()
+            with python.running(process):
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (_TIME_S, _TIME_S))
+                status = process.wait()
     except OSError as error:
         raise BuildError(
             f"tried to start {interpreter.command[0]}: {error.strerror or error}",

@@ -2,6 +2,7 @@
 
 import click
 
+from shipmark.cli import boot
 from shipmark.cli.deployments import process_target
 from shipmark.cli.output import Output, with_output
 
@@ -10,6 +11,10 @@ from shipmark.cli.output import Output, with_output
 @click.argument("name")
 @with_output
 def command(output: Output, *, name: str) -> None:
-    """Stop deployment NAME and remove all there is of it, its log included. Its image stays."""
+    """Stop deployment NAME and remove all there is of it.
+
+    Its log and its unit of `up --boot` included. Its image stays.
+    """
     process_target().down(name)
+    boot.disable(name)
     output.result({"name": name, "removed": True}, f"{name} is down")

@@ -19,7 +19,6 @@ from shipmark.cli.sources import sources_from_host
 from shipmark.errors import DigestMismatch, LockError, LockOutdated, PackageError
 from shipmark.lock import Lock, materials, outdated, text
 from shipmark.lock.lock import Expected
-from shipmark.lock.make import make_lock
 from shipmark.lock.sources import Sources
 from shipmark.package import Package
 from shipmark.progress import Progress
@@ -100,6 +99,8 @@ def lock_package(
         lock = outdated.refresh(previous, package)
     else:
         yard.progress.step(f"locking {package.name} {package.version}")
+        from shipmark.lock.make import make_lock  # noqa: PLC0415 - 0.01 s, and seldom needed
+
         lock = make_lock(
             package,
             store=yard.store,

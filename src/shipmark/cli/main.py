@@ -19,7 +19,7 @@ VERBS: dict[str, str] = {
     "ps": "List deployments: what should run, and what does.",
     "logs": "Print what a deployment has written.",
     "stop": "Stop a deployment and keep it.",
-    "start": "Start a stopped deployment.",
+    "start": "Start what was stopped, or what should run and does not.",
     "down": "Stop a deployment and remove it.",
     "images": "List the images in the local store, and how large they are.",
     "rmi": "Remove images from the local store.",

@@ -10,7 +10,7 @@ from shipmark.cli.output import Output, with_output
 from shipmark.errors import DeployError, ShipmarkError
 from shipmark.oci.graph import read_index
 
-LEAST_DIGITS = 6
+_FEWEST_DIGITS = 6
 """A digest may be cut short to so many hexadecimal digits."""
 
 
@@ -48,7 +48,7 @@ def _name_of(image: str) -> str:
         return word
     digits = word.removeprefix("sha256:")
     meant = []
-    if len(digits) >= LEAST_DIGITS:
+    if len(digits) >= _FEWEST_DIGITS:
         meant = [
             name
             for name in names

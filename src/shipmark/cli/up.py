@@ -1,9 +1,11 @@
 """`shipmark up`: start a package or image in a sandbox, and wait until it is ready."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from shipmark.cli import boot
 from shipmark.cli.deployments import process_target, status_document, store
 from shipmark.cli.output import Output, with_output
 from shipmark.cli.platforms import host_platform
@@ -23,6 +25,7 @@ from shipmark.store.store import ImageRecord
 @click.option("--memory", metavar="SIZE", help="Memory it may use, such as 512M or 2G.")
 @click.option("--env", "-e", multiple=True, metavar="KEY=VALUE", help="Set a variable for it.")
 @click.option("--network", is_flag=True, help="Let the model open connections of its own.")
+@click.option("--boot", "at_boot", is_flag=True, help="Start it with the host from now on.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -43,6 +46,7 @@ def command(
     memory: str | None,
     env: tuple[str, ...],
     network: bool,
+    at_boot: bool,
     timeout_s: float,
 ) -> None:
     """Start PATH_OR_IMAGE in a sandbox and wait until it answers.
@@ -52,8 +56,20 @@ def command(
     supervisor keeps it running after this command has ended. Its golden records must hold before
     it counts as ready. A limit given here is refused where this host cannot enforce it; those of
     the package are noted.
+
+    With --boot a unit for systemd is written into the folder of this user.
     """
-    record = _record(image, output)
+
+    def check_name(name: str) -> None:
+        process_target().require_free(name)
+        if at_boot:
+            boot.check(name)
+
+    # From the first look at the image until the deployment holds on to it.
+    click.get_current_context().with_resource(store().in_use(output.progress))
+    if name is not None:
+        check_name(name)
+    record = _record(image, output, check_name if name is None else lambda _: None)
     manifest = pick(read_index(store(), record.index), host_platform()).digest
     config = read_manifest(store(), manifest).config.digest
     labels = read_config(store(), config).config.labels
@@ -72,18 +88,31 @@ def command(
         deployment, explicit_limits=explicit, timeout_s=timeout_s, progress=output.progress
     )
     document = status_document(status) | {"digest": record.index, "manifest": manifest}
-    output.result(document, f"{status.name} {status.version} is ready on {status.address}")
+    text = f"{status.name} {status.version} is ready on {status.address}"
+    if at_boot:
+        unit = boot.enable(deployment, output.progress)
+        document |= {"unit": str(unit)}
+        text += f", and starts with the host: {unit}"
+    output.result(document, text)
 
 
-def _record(image: str, output: Output) -> ImageRecord:
-    """The image that the word names, built where it is a package."""
+def _record(image: str, output: Output, check_name: Callable[[str], None]) -> ImageRecord:
+    """The image that the word names, built where it is a package.
+
+    Args:
+        image: The word.
+        output: Who watches.
+        check_name: Told the name before it costs time.
+    """
     if image == "-" or Path(image).exists():
         # Only a package needs the way to an image; starting what is built should be quick.
         from shipmark.cli.flow import build_image, lock_package, opened, yard  # noqa: PLC0415
 
         with opened(image) as package, yard(output.progress) as place:
-            _, lock = build_image(package, lock_package(package, place), place)
-        image = lock.model.name
+            check_name(package.name)
+            built, lock = build_image(package, lock_package(package, place), place)
+        # Not by its name: another build may have given that to an image of its own.
+        return ImageRecord(name=lock.model.name, version=str(package.version), index=built.index)
     record = store().image(image)
     if record is None:
         known = ", ".join(each.name for each in store().images()) or "none"
@@ -91,6 +120,7 @@ def _record(image: str, output: Output) -> ImageRecord:
             f"{image!r} is neither a path nor an image in the store {store().root}",
             hint=f"build it first: shipmark build PATH (images here: {known})",
         )
+    check_name(record.name)
     return record
 
 

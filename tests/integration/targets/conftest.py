@@ -1,10 +1,15 @@
 """A store with a real image, and a target whose deployments are gone after each test."""
 
+import json
 import os
+import subprocess
+import sys
+import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +35,59 @@ def base() -> bytes:
 @pytest.fixture(scope="session")
 def image(store: Store, base: bytes) -> Image:
     return images.put_image(store, [base, images.tar({"app/server.py": images.SERVER.encode()})])
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """`shipmark` in a home of its own."""
+
+    home: Path
+    prefix: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def begin(self, *args: str | Path) -> subprocess.Popen[str]:
+        """Start it, as the first of a process group of its own."""
+        return subprocess.Popen(
+            [*self.prefix, sys.executable, "-P", "-m", "shipmark.cli", *map(str, args)],
+            env={**os.environ, "SHIPMARK_HOME": str(self.home), **self.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, whatever its exit code."""
+        with self.begin(*args) as process:
+            output, errors = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(args, process.returncode, output, errors)
+
+    def ok(self, *args: str | Path) -> str:
+        """Run it, expect success, and give standard output."""
+        done = self.run(*args)
+        assert done.returncode == 0, f"{args}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str | Path) -> Any:
+        """Run it with `--json` and parse what came."""
+        return json.loads(self.ok(*args, "--json"))
+
+    def refused(self, *args: str | Path) -> str:
+        """Run it, expect a refusal without a traceback, and give its words."""
+        done = self.run(*args)
+        assert done.returncode not in {0, 70}, f"{args}\n{done.stdout}\n{done.stderr}"
+        return done.stderr
+
+    @property
+    def store(self) -> Store:
+        """Its store."""
+        return Store(self.home / "data" / "store")
+
+    @property
+    def deployments(self) -> Path:
+        """Where its deployments lie."""
+        return self.home / "state" / "deployments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +141,24 @@ def ask(status: Status, code: str, timeout_s: float = 20) -> str:
     with urllib.request.urlopen(request, timeout=timeout_s) as answer:
         body: bytes = answer.read()
     return body.decode()
+
+
+def predict(status: Status, code: str, timeout_s: float = 60) -> str:
+    """Run `code` in a sandbox of the real package; gives `result`, or the error."""
+    request = urllib.request.Request(
+        f"{status.address}/predict", data=code.encode(), headers={"content-type": "text/plain"}
+    )
+    with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+        body: bytes = answer.read()
+    return body.decode()
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    """Wait for something that a loaded machine may take its time for."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def process_is_gone(pid: int) -> bool:

@@ -13,9 +13,9 @@ from shipmark import digest as digests
 from shipmark.digest import Digest
 from shipmark.oci import descriptor as oci
 from shipmark.oci.config import ImageConfig, RootFs, RunConfig
-from shipmark.oci.descriptor import Descriptor
-from shipmark.oci.manifest import Manifest
-from shipmark.store import Store
+from shipmark.oci.descriptor import Descriptor, Platform
+from shipmark.oci.manifest import Index, Manifest
+from shipmark.store import ImageRecord, Store
 from shipmark.targets.process import host
 
 PYTHON = "/usr/bin/python3"
@@ -179,3 +179,22 @@ def put_image(
         )
     )
     return Image(manifest=store.put(manifest), config=digests.of_bytes(config))
+
+
+def tag_image(store: Store, name: str, image: Image) -> None:
+    """Give it a name, by which `shipmark up` finds it."""
+    index = oci.canonical(
+        Index(
+            schema_version=2,
+            media_type=oci.INDEX,
+            manifests=(
+                Descriptor(
+                    media_type=oci.MANIFEST,
+                    digest=image.manifest,
+                    size=store.size(image.manifest),
+                    platform=Platform(os="linux", architecture=host.architecture().name),
+                ),
+            ),
+        )
+    )
+    store.tag(ImageRecord(name=name, version="1", index=store.put(index)))

@@ -4,6 +4,7 @@ import io
 import random
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,38 @@ def test_weights_are_compressed_where_it_helps(contents: dict[str, bytes], expec
     entries = folder.entries(*contents)
     assert compresses(entries, folder, 3) is expected
     assert compresses(entries[::-1], folder, 3) is expected
+
+
+def floats(kind: str) -> bytes:
+    """Weights as networks have them: small numbers around zero."""
+    numbers = np.random.default_rng(3).normal(0, 0.05, 400_000).astype(np.float32)
+    match kind:
+        case "bfloat16":
+            return (numbers.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        case "sparse":
+            return np.where(np.abs(numbers) < 0.1, 0, numbers).astype(np.float32).tobytes()
+        case "4 bits":
+            return np.clip(numbers * 60, -8, 7).astype(np.int8).tobytes()
+        case "int8":
+            return np.clip(numbers * 600, -127, 127).astype(np.int8).tobytes()
+        case _:
+            return numbers.astype(kind).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("float32", False),
+        ("float16", False),
+        ("bfloat16", False),
+        ("int8", False),
+        ("4 bits", True),
+        ("sparse", True),
+    ],
+)
+def test_dense_weights_are_not_worth_it(kind: str, expected: bool) -> None:
+    folder = Folder({"a": floats(kind)})
+    assert compresses(folder.entries("a"), folder, 3) is expected
 
 
 class _Counting(Folder):

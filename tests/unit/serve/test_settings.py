@@ -61,6 +61,8 @@ def test_every_serve_key_can_be_set(description: dict[str, str], key: str) -> No
         ("PORT", "http"),
         ("PORT", "65536"),
         ("SHIPMARK_THREADS", "0"),
+        ("SHIPMARK_CPUS", "0"),
+        ("SHIPMARK_CPUS", "many"),
         ("SHIPMARK_TIMEOUT_S", "-1"),
         ("SHIPMARK_TIMEOUT_S", "nan"),
         ("SHIPMARK_GRACE_S", "1.5"),
@@ -97,3 +99,13 @@ def test_the_quota_of_the_cgroup_counts(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert cpus.available(tmp_path) == (expected or cpus.available(tmp_path / "nowhere"))
+
+
+def test_what_was_granted_goes_before_what_can_be_seen(
+    tmp_path: Path, description: dict[str, str]
+) -> None:
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    granted = read(description | {"SHIPMARK_CPUS": "0.5"}).server.cpus
+    assert granted == 0.5
+    assert cpus.available(tmp_path, granted=granted) == 1
+    assert cpus.available(tmp_path, granted=1e6) == cpus.available(tmp_path)

@@ -70,7 +70,8 @@ class Writer:
             self._size += os.write(self._descriptor, data)
         except OSError:
             return
-        self._in_a_line = not data.endswith(b"\n")
+        if data:
+            self._in_a_line = not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
         """Append a line of the supervisor's own."""

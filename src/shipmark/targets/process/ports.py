@@ -1,6 +1,7 @@
 """Open the port of a deployment, or say who has it."""
 
 import errno
+import pwd
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,14 +15,19 @@ BACKLOG = 4096
 
 
 def owner_of(port: int) -> str | None:
-    """The program that listens on `port`, where this user may know: `nginx (pid 123)`."""
-    inodes = _listening_inodes(port)
+    """The program that listens on `port`, or whose it is, where this user may not know more."""
+    listening = _listening(port)
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             for descriptor in (process / "fd").iterdir():
-                if str(descriptor.readlink()) in inodes:
+                if str(descriptor.readlink()) in listening:
                     name = (process / "comm").read_text("utf-8", "replace").strip()
                     return f"{name} (pid {process.name})"
+    for user in listening.values():
+        try:
+            return f"a process of {pwd.getpwuid(user).pw_name}"
+        except KeyError:
+            return f"a process of user {user}"
     return None
 
 
@@ -80,12 +86,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _listening_inodes(port: int) -> set[str]:
-    inodes: set[str] = set()
+def _listening(port: int) -> dict[str, int]:
+    """The sockets that listen on `port`, as descriptors name them, and the users they are of."""
+    found: dict[str, int] = {}
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
             for line in Path("/proc/net", table).read_text("ascii").splitlines()[1:]:
                 fields = line.split()
                 if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{fields[9]}]")
-    return inodes
+                    found[f"socket:[{fields[9]}]"] = int(fields[7])
+    return found

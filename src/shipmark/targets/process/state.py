@@ -133,7 +133,7 @@ class StateDirectory:
         Raises:
             ShipmarkError: The disk is full, or refuses.
         """
-        _write(self.path, record)
+        _write(self.path, record, later=self.path)
 
     # -- the whole directory -------------------------------------------------------------
 
@@ -153,8 +153,8 @@ class StateDirectory:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             beside.mkdir(mode=0o700)
         try:
-            _write(beside, desired)
-            _write(beside, launch)
+            _write(beside, desired, later=self.path)
+            _write(beside, launch, later=self.path)
             with explained(self._claim):
                 claim = os.open(beside / self._claim.name, os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -299,11 +299,12 @@ def _read(path: Path, kind: type[_R]) -> _R | None:
         ) from error
 
 
-def _write(folder: Path, record: Record) -> None:
+def _write(folder: Path, record: Record, *, later: Path) -> None:
+    """Write into `folder`, which is, or will be, the one that a person knows as `later`."""
     name = _FILES[type(record)]
     data = msgspec.json.format(msgspec.json.encode(record))
     beside = folder / f".{name}"
-    with explained(folder / name, need_bytes=len(data)):
+    with explained(later / name, need_bytes=len(data)):
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as stream:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from shipmark.deploy.limits import Limits
+from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.status import ObservedState
 from shipmark.errors import DeployError, ShipmarkError
 from shipmark.targets.process import (
@@ -46,6 +46,8 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 HEALTHY_S = 30.0
 """After being ready for so long, the next death counts as a first one."""
+
+FOREGROUND = "--foreground"
 
 STARTING = "shipmark: starting"
 """The line of the log with which a run begins."""
@@ -216,7 +218,7 @@ def _supervise(directory: StateDirectory, stop: StopRequest, begun: Callable[[],
         recipe = launch.Recipe(
             box=Sandbox(
                 argv=plan.argv,
-                env=_granted(deployment.limits, groups)
+                env=_granted(deployment, groups)
                 | plan.env
                 | deployment.env
                 | {"SHIPMARK_LISTEN_FD": str(listener.fileno())},
@@ -246,11 +248,12 @@ def _supervise(directory: StateDirectory, stop: StopRequest, begun: Callable[[],
         return supervisor.run(listener)
 
 
-def _granted(limits: Limits, groups: cgroup.Groups) -> dict[str, str]:
-    """What the server could not find out by itself: its control group is out of its sight."""
-    if limits.cpus is None or "cpus" not in groups.by:
-        return {}
-    return {"SHIPMARK_CPUS": f"{limits.cpus:g}"}
+def _granted(deployment: Deployment, groups: cgroup.Groups) -> dict[str, str]:
+    """What the server could not find out by itself: its time to end, and its processors."""
+    granted = {"SHIPMARK_GRACE_S": str(max(0, int(deployment.stop_grace_s) - 1))}
+    if deployment.limits.cpus is not None and "cpus" in groups.by:
+        granted["SHIPMARK_CPUS"] = f"{deployment.limits.cpus:g}"
+    return granted
 
 
 def _neighbour(directory: StateDirectory, port: int) -> str | None:
@@ -273,8 +276,10 @@ def _answer(answer: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Leave the terminal and supervise."""
-    directory = StateDirectory(Path(sys.argv[1]))
+    """Supervise, here or apart from the terminal."""
+    directory = StateDirectory(Path(sys.argv[-1]))
+    if FOREGROUND in sys.argv[1:-1]:
+        sys.exit(_stay(directory))
     starter = os.pidfd_open(os.getppid())
     if os.fork():
         os._exit(0)
@@ -287,6 +292,19 @@ def main() -> None:
         supervise(directory, begun=lambda: _answer({}), starter=starter)
     except ShipmarkError as error:
         _answer({"code": error.code, "message": error.message, "hint": error.hint})
+
+
+def _stay(directory: StateDirectory) -> int:
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        last = supervise(directory, begun=lambda: None)
+    except ShipmarkError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return 1
+    if last.state == "failed":
+        sys.stderr.write(f"error: {directory.name} did not become ready: {last.error}\n")
+    return int(last.state == "failed")
 
 
 if __name__ == "__main__":

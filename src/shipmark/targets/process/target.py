@@ -1,14 +1,11 @@
 """The process target: deployments as sandboxed processes of this host, with no daemon."""
 
 import os
-import select
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -17,36 +14,30 @@ from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.status import Status
 from shipmark.errors import (
     DeployError,
-    RolloutFailed,
-    ShipmarkError,
-    TargetUnavailable,
     Unsupported,
 )
 from shipmark.oci.config import ImageConfig
 from shipmark.oci.manifest import Manifest
 from shipmark.progress import Progress, Silent
 from shipmark.store import Store
-from shipmark.store.disk import explained
-from shipmark.targets.process import cgroup, enforcement, host, log, rootfs, state, supervisor
+from shipmark.targets.process import (
+    cgroup,
+    control,
+    enforcement,
+    host,
+    log,
+    rootfs,
+    state,
+    supervisor,
+)
 from shipmark.targets.process.state import Desired, Launch, Observed, StateDirectory
 from shipmark.targets.target import Target
 
 READY_TIMEOUT_S = 120.0
 """How long a model may take to become ready, where nobody says."""
 
-_SPAWN_TIMEOUT_S = 30.0
-_KILL_MARGIN_S = 10.0
-_POLL_S = 0.003
-_SHOWN_LINES = 40
 _LOST = "its supervisor was killed, or the host restarted"
 _INTERRUPTED = "the `shipmark up` that made it was interrupted; the next one replaces it"
-_SANDBOX_NEEDS = (
-    "the sandbox needs bubblewrap 0.8, user namespaces, and overlay mounts in them (Linux 5.11); "
-    "inside a container, both must be allowed"
-)
-_ERRORS: dict[str, type[ShipmarkError]] = {
-    kind.code: kind for kind in (DeployError, TargetUnavailable, Unsupported)
-}
 
 
 class ProcessTarget:
@@ -84,11 +75,11 @@ class ProcessTarget:
         if claim is None:
             raise self._taken(directory)
         try:
-            self._run(directory, progress)
+            control.run(directory, progress)
             directory.establish()
         except BaseException:
             if directory.is_claimed_by(claim):
-                self._end(directory)
+                control.end(directory)
             with state.changing(self._root):
                 if directory.is_claimed_by(claim):
                     self._remove(directory)
@@ -110,7 +101,7 @@ class ProcessTarget:
     def down(self, name: str) -> None:
         """Stop it and leave nothing of it; see Target."""
         directory = self._existing(name)
-        self._end(directory)
+        control.end(directory)
         with state.changing(self._root):
             self._remove(directory)
 
@@ -130,7 +121,7 @@ class ProcessTarget:
     def stop(self, name: str) -> Status:
         """Stop it and keep it; see Target."""
         directory = self._existing(name)
-        self._end(directory)  # first: on a full disk it could be the only thing that succeeds
+        control.end(directory)  # first: on a full disk it could be the only thing that succeeds
         with state.changing(self._root):
             desired = directory.desired()
             if desired is None:
@@ -146,9 +137,9 @@ class ProcessTarget:
         directory = self._existing(name)
         if directory.supervisor() is None:
             self.prepare(name, timeout_s=timeout_s, progress=progress)
-            self._run(directory, progress)
+            control.run(directory, progress)
         else:
-            self._wait(directory)
+            control.wait(directory)
         return self._status(directory)
 
     def prepare(
@@ -174,11 +165,21 @@ class ProcessTarget:
         with self._store.in_use(progress):
             plan = self._plan(desired.deployment, required, timeout_s, progress or Silent())
             with state.changing(self._root):
-                self._remove_groups(directory)
+                control.remove_groups(directory)
                 directory.write(plan)
                 directory.write(msgspec.structs.replace(desired, running=True))
                 directory.establish()
         return directory.path
+
+    def supervise(self, name: str, *, progress: Progress | None = None) -> NoReturn:
+        """Become the supervisor of a deployment, for a service manager.
+
+        Raises:
+            DeployError: There is no such deployment, or another command is at it.
+        """
+        path = self.prepare(name, progress=progress)
+        command = [sys.executable, "-P", "-m", supervisor.__name__, supervisor.FOREGROUND]
+        os.execv(sys.executable, [*command, str(path)])  # noqa: S606 - no shell is what we want
 
     # -- looking -------------------------------------------------------------------------
 
@@ -286,92 +287,9 @@ class ProcessTarget:
             required_limits=required_limits,
         )
 
-    # -- the supervisor ------------------------------------------------------------------
-
-    def _run(self, directory: StateDirectory, progress: Progress) -> None:
-        """Start the supervisor and wait until the model is ready."""
-        progress.step(f"starting {directory.name}")
-        with explained(directory.log):
-            errors = directory.log.open("ab")
-        with errors:
-            started = subprocess.run(
-                [sys.executable, "-P", "-m", supervisor.__name__, str(directory.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                timeout=_SPAWN_TIMEOUT_S,
-                check=False,
-            )
-        try:
-            answer = msgspec.json.decode(started.stdout, type=dict[str, str])
-        except msgspec.DecodeError:
-            raise DeployError(
-                f"the supervisor of {directory.name} could not be started"
-                + _quoted(log.tail(directory.log, _SHOWN_LINES))
-            ) from None
-        if answer:
-            kind = _ERRORS.get(answer["code"], DeployError)
-            raise kind(answer["message"], hint=answer["hint"])
-        progress.step(f"waiting until {directory.name} is ready")
-        self._wait(directory)
-
-    def _wait(self, directory: StateDirectory) -> None:
-        """Wait until it is ready or has failed; the supervisor keeps the time."""
-        seen: object = None
-        while True:
-            alive = directory.supervisor() is not None
-            version = directory.status_version()
-            if version != seen or not alive:
-                seen = version
-                observed = directory.observed()
-                if observed is not None and observed.ready:
-                    return
-                if not alive:
-                    raise self._rollout_failed(directory, observed)
-            time.sleep(_POLL_S)
-
-    def _rollout_failed(self, directory: StateDirectory, observed: Observed | None) -> DeployError:
-        reason = (observed and observed.error) or "its supervisor was killed"
-        lines = log.tail(directory.log)
-        begun = [at for at, line in enumerate(lines) if line == supervisor.STARTING]
-        shown = _quoted(lines[begun[-1] + 1 if begun else 0 :][-_SHOWN_LINES:])
-        if observed is not None and observed.host_refused:
-            found = host.forbidding_setting()
-            return TargetUnavailable(
-                f"{directory.name} could not be started on this host: {reason}{shown}",
-                hint=": ".join(found) if found else _SANDBOX_NEEDS,
-            )
-        return RolloutFailed(
-            f"{directory.name} did not become ready: {reason}{shown}",
-            hint="the lines above are the end of its log",
-        )
-
     def _remove(self, directory: StateDirectory) -> None:
-        self._end(directory)
+        control.end(directory)
         directory.destroy()
-
-    def _end(self, directory: StateDirectory) -> None:
-        """Have the supervisor stop the model and itself; remove what it could not."""
-        pidfd = directory.open_supervisor()
-        if pidfd is not None:
-            desired = _tolerant(directory)
-            grace_s = desired.deployment.stop_grace_s if desired else 0.0
-            try:
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-                ended, _, _ = select.select([pidfd], [], [], grace_s + _KILL_MARGIN_S)
-                if not ended:
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    select.select([pidfd], [], [])
-            finally:
-                os.close(pidfd)
-        self._remove_groups(directory)
-
-    def _remove_groups(self, directory: StateDirectory) -> None:
-        with suppress(DeployError):
-            observed = directory.observed()
-            if observed is not None:
-                cgroup.remove([Path(path) for path in observed.cgroups])
 
     # -- names ---------------------------------------------------------------------------
 
@@ -406,14 +324,6 @@ class ProcessTarget:
         )
 
 
-def _tolerant(directory: StateDirectory) -> Desired | None:
-    """deployment.json, or None where it is damaged: it must still be possible to remove it."""
-    try:
-        return directory.desired()
-    except DeployError:
-        return None
-
-
 def _failed(name: str, error: DeployError) -> Status:
     """A deployment whose files are damaged; the others must still be told."""
     return Status(
@@ -429,10 +339,6 @@ def _failed(name: str, error: DeployError) -> Status:
         started_at_s=None,
         last_error=error.message,
     )
-
-
-def _quoted(lines: list[str]) -> str:
-    return "".join(f"\n  | {line}" for line in lines)
 
 
 def _signal_number(name: str) -> int:

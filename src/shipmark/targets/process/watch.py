@@ -18,6 +18,7 @@ from shipmark.targets.process.probe import Probe
 _STARTING_PROBE_S = 0.02
 _RUNNING_PROBE_S = 2.0
 _PROBE_TIMEOUT_S = 5.0
+_LOOK_S = 1.0
 _SAID_AGAIN_S = 30.0
 _READ_BYTES = 1 << 16
 _NEVER = float("inf")
@@ -128,6 +129,7 @@ class Watch:
         self._on_ready = on_ready
         self._pressure = pressure
         self._on_limit = on_limit
+        self._look_at = 0.0
         self._limits_said: dict[str, float] = {}
         self._probe: Probe | None = None
         self._probe_at = 0.0
@@ -162,6 +164,9 @@ class Watch:
         self._enforce_times(now)
         if self._probe is None and now >= self._probe_at:
             self._begin_probe(now)
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            self._look_at_limits()
         waiting: list[StopRequest | Probe | int] = [self._stop, self._running.monitor_fd]
         if now >= self._allowance.next_s():
             waiting.append(self._running.output)
@@ -202,7 +207,7 @@ class Watch:
             self._take(False)
 
     def _longest_wait(self, now: float) -> float:
-        due = [self._kill_at]
+        due = [self._kill_at, self._look_at]
         if not self._own_reason:
             due.append(self._ready_deadline)
         due.append(self._probe_at if self._probe is None else self._probe_deadline)
@@ -235,7 +240,6 @@ class Watch:
         if answer != self._ready:
             self._ready = answer
             self._on_ready(answer)
-        self._look_at_limits()
 
     def _end_probe(self) -> None:
         if self._probe is not None:
