@@ -13,7 +13,7 @@ class Kind:
     title: str
     bound: str
     cold: bool = False
-    """From an empty store, and with nothing of earlier builds of Docker but base and pip's cache."""
+    """From an empty store; Docker keeps its base and pip's cache alone."""
     base_there: bool = False
     """Another package was built on the same base before."""
     change: Literal["nothing", "code", "weights"] = "nothing"
