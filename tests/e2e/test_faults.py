@@ -88,8 +88,8 @@ def _assert_nothing_half_made(home: Path, package: Path) -> None:
     }
 
 
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize(("verb", "steps"), [("lock", 12), ("build", 10)])
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize(("verb", "steps"), [("lock", 10), ("build", 10)])
 def test_killed_at_any_moment(port: Harbour, tmp_path: Path, verb: str, steps: int) -> None:
     with_lock = verb == "build"
     user, package = _user(port, tmp_path / "whole", with_lock=with_lock)

@@ -73,15 +73,19 @@ class Image:
 
 
 @pytest.fixture(scope="module")
-def images(
-    tmp_path_factory: pytest.TempPathFactory, download_cache: Path
-) -> tuple[dict[str, Any], dict[str, Image]]:
-    """The digits example for both platforms: what `build` said, and the images."""
+def user(tmp_path_factory: pytest.TempPathFactory, download_cache: Path) -> CommandLine:
     home = tmp_path_factory.mktemp("platforms")
-    line = CommandLine(environment(home, download_cache), cwd=home)
+    return CommandLine(environment(home, download_cache), cwd=home)
+
+
+@pytest.fixture(scope="module")
+def images(user: CommandLine) -> tuple[dict[str, Any], dict[str, Image]]:
+    """The digits example for both platforms: what `build` said, and the images."""
+    assert user.cwd is not None
+    home = user.cwd
     package = copied("digits", home)
     layout = home / "layout"
-    said = line.json("build", package, "--platform", "linux/amd64,linux/arm64", "-o", layout)
+    said = user.json("build", package, "--platform", "linux/amd64,linux/arm64", "-o", layout)
     index = _blob(layout, json.loads((layout / "index.json").read_text())["manifests"][0])
     found = {}
     for descriptor in index["manifests"]:
@@ -133,6 +137,41 @@ def test_both_have_the_same_versions(images: tuple[dict[str, Any], dict[str, Ima
     ]
 
     assert wheels[0] == wheels[1]
+
+
+def test_a_part_of_the_platforms_leaves_the_lock_whole(
+    images: tuple[dict[str, Any], dict[str, Image]], user: CommandLine
+) -> None:
+    said, found = images
+    package = found["linux/arm64"].root.parent / "digits"
+    before = (package / "shipmark.lock").read_text()
+
+    part = user.json("build", "--locked", package, "--platform", "linux/arm64")
+    also = user.json("build", package, "--platform", "linux/arm64")
+    locked = user.json("lock", package, "--platform", "linux/amd64")
+
+    assert (
+        part["manifests"] == also["manifests"] == {"linux/arm64": said["manifests"]["linux/arm64"]}
+    )
+    assert part["digest"] != said["digest"]
+    assert locked["platforms"] == ["linux/amd64", "linux/arm64"]
+    assert (package / "shipmark.lock").read_text() == before
+    assert user.json("build", package)["digest"] == said["digest"]
+
+
+def test_another_platform_leaves_the_first_as_it_was_locked(
+    user: CommandLine, tmp_path: Path
+) -> None:
+    package = copied("digits", tmp_path)
+    user.ok("lock", package, "--platform", "linux/arm64")
+    before = tomllib.loads((package / "shipmark.lock").read_text())
+
+    user.ok("lock", package, "--platform", "linux/amd64")
+
+    after = tomllib.loads((package / "shipmark.lock").read_text())
+    assert list(after["platforms"]) == ["linux/amd64", "linux/arm64"]
+    assert after["platforms"]["linux/arm64"] == before["platforms"]["linux/arm64"]
+    assert after["build_python"] == before["build_python"]
 
 
 @pytest.mark.timeout(200)

@@ -6,7 +6,6 @@ for console-script entry points) is not made: nothing in an image calls them, an
 Bytecode in a wheel is left out, for it is made anew. Source: PyPA, "Binary distribution format".
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -16,9 +15,10 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from shipmark import digest as digests
 from shipmark.builders.part import Part
 from shipmark.builders.spool import Workspace
+from shipmark.builders.zip_member import open_member
 from shipmark.errors import BuildError
 from shipmark.lock.lock import Wheel
-from shipmark.oci.layer import CHUNK_BYTES, File, Reader, parents
+from shipmark.oci.layer import CHUNK_BYTES, File, parents
 from shipmark.store import Store
 
 _MADE_BY_INSTALLERS = {"INSTALLER", "REQUESTED", "direct_url.json"}
@@ -145,7 +145,7 @@ def _file(archive: ZipFile, member: ZipInfo, path: str, wheel: Wheel, python: st
         return File(path, size, opener, executable=marked)
     start = opener().read(len(_SHEBANG))
     if start == _SHEBANG:
-        text = _with_interpreter(opener(), size, python)
+        text = _with_interpreter(File(path, size, opener).read(), python)
         return File.of_bytes(path, text, executable=True)
     return File(path, size, opener, executable=True)
 
@@ -155,9 +155,9 @@ def _is_script(name: str) -> bool:
     return len(parts) > 2 and parts[0].endswith(".data") and parts[1] == "scripts"
 
 
-def _with_interpreter(stream: Reader, size: int, python: str) -> bytes:
+def _with_interpreter(text: bytes, python: str) -> bytes:
     """A script whose first line calls the image's Python, as the specification asks."""
-    _, _, rest = stream.read(size).partition(b"\n")
+    _, _, rest = text.partition(b"\n")
     return f"#!/usr/bin/python{python}\n".encode() + rest
 
 
@@ -167,14 +167,14 @@ class _Member:
     def __init__(self, archive: ZipFile, member: ZipInfo, wheel: Wheel) -> None:
         self._wheel = wheel
         try:
-            self._stream = archive.open(member)
+            self._stream = open_member(archive, member)
         except (BadZipFile, NotImplementedError, OSError) as error:
             raise _broken(wheel, str(error)) from error
 
     def read(self, size: int, /) -> bytes:
         try:
             return self._stream.read(size)
-        except (BadZipFile, EOFError, OSError, zlib.error) as error:
+        except (BadZipFile, EOFError, OSError) as error:
             raise _broken(self._wheel, str(error)) from error
 
     def close(self) -> None:

@@ -40,8 +40,7 @@ class Harbour:
             store=self.store,
             sources=self.sources,
             now=mirror.NOW,
-            progress=Silent(),
-            **settings,
+            **{"progress": Silent()} | settings,
         )
 
     def obtain(self, lock: Lock, store: Store | None = None) -> None:

@@ -46,7 +46,7 @@ class Mirror:
             archive: f"{self.server.url}/{archive}" for archive in ("debian", "debian-security")
         }
 
-    def publish(self, *, until: datetime = NOW + timedelta(days=7)) -> None:
+    def publish(self, *, date: datetime = NOW, until: datetime = NOW + timedelta(days=7)) -> None:
         """Put up the packages as they are now; what was there before is dropped."""
         kept = {path: body for path, body in self.server.files.items() if "/debian" not in path}
         self.server.files.clear()
@@ -56,9 +56,12 @@ class Mirror:
             ("debian", "bookworm-updates", ()),
             ("debian-security", "bookworm-security", ()),
         ):
-            self._publish(archive, suite, names, until)
+            self._publish(archive, suite, names, (date, until))
 
-    def _publish(self, archive: str, suite: str, names: Iterable[str], until: datetime) -> None:
+    def _publish(
+        self, archive: str, suite: str, names: Iterable[str], times: tuple[datetime, datetime]
+    ) -> None:
+        date, until = times
         sums = []
         for architecture in ("amd64", "arm64"):
             index = lzma.compress(
@@ -72,7 +75,7 @@ class Mirror:
         text = "\n".join(
             [
                 f"Codename: {suite}",
-                f"Date: {NOW:%a, %d %b %Y %H:%M:%S UTC}",
+                f"Date: {date:%a, %d %b %Y %H:%M:%S UTC}",
                 f"Valid-Until: {until:%a, %d %b %Y %H:%M:%S UTC}",
                 "Acquire-By-Hash: yes",
                 "SHA256:",
@@ -161,3 +164,9 @@ def wheel(name: str, version: str, requires: tuple[str, ...] = ()) -> tuple[str,
         for path, text in files.items():
             archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), text)
     return f"{module}-{version}-py3-none-any.whl", stream.getvalue()
+
+
+def native(name: str, version: str, machine: str) -> tuple[str, bytes]:
+    """A wheel for one processor: its file name and bytes."""
+    filename, body = wheel(name, version)
+    return filename.replace("py3-none-any", f"cp311-cp311-manylinux_2_28_{machine}"), body

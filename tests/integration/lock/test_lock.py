@@ -10,8 +10,9 @@ from shipmark.errors import DownloadFailed, LockError, Unresolvable
 from shipmark.lock import server_wheel, text
 from shipmark.lock.lock import Lock
 from shipmark.package.config import Config, ImageTable, PythonTable, SystemTable
+from shipmark.progress import Silent
 from tests.integration.lock.conftest import Harbour
-from tests.integration.lock.mirror import NOW, SERVER_NEEDS, wheel
+from tests.integration.lock.mirror import NOW, SERVER_NEEDS, Index, native, wheel
 from tests.unit.lock.samples import changed, entry, package
 
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
@@ -121,11 +122,97 @@ def test_a_changed_server_keeps_every_version(harbour: Harbour) -> None:
     assert harbour.server.requests == []
 
 
+class Heard(Silent):
+    """Remembers the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 def test_another_platform_is_added(harbour: Harbour) -> None:
+    heard = Heard()
     first = harbour.lock(package())
-    both = harbour.lock(package(), previous=first, platforms=(AMD64, ARM64))
+    both = harbour.lock(package(), previous=first, platforms=(AMD64, ARM64), progress=heard)
     assert set(both.platforms) == {AMD64, ARM64}
     assert both.platforms[AMD64] == first.platforms[AMD64]
+    assert heard.notes == []
+
+
+def test_another_platform_moves_none_that_is_locked_and_what_differs_is_told(
+    harbour: Harbour,
+) -> None:
+    harbour.index.add_file("greet", *native("greet", "1.0", "x86_64"))
+    heard = Heard()
+    first = harbour.lock(package("greet"))
+    harbour.debian.versions["libc6"] = "2.36-10"
+    harbour.debian.publish()
+    harbour.index.add("uvloop", "0.22.2")
+    for machine in ("x86_64", "aarch64"):
+        harbour.index.add_file("greet", *native("greet", "2.0", machine))
+    both = harbour.lock(package("greet"), previous=first, platforms=(AMD64, ARM64), progress=heard)
+    assert both.platforms[AMD64] == first.platforms[AMD64]
+    assert both.build_python == first.build_python
+    assert {deb.version for deb in both.platforms[ARM64].debs if deb.name == "libc6"} == {"2.36-10"}
+    assert versions(both, ARM64) == versions(first) | {"greet": "2.0"}
+    debs, wheels = heard.notes
+    assert "linux/arm64 gets other versions than linux/amd64: libc6 2.36-10 (2.36-9);" in debs
+    assert "--upgrade base" in debs
+    assert "linux/arm64 gets other versions than linux/amd64: greet 2.0 (1.0);" in wheels
+
+
+def test_both_platforms_move_where_debians_python_did(harbour: Harbour) -> None:
+    heard = Heard()
+    first = harbour.lock(package())
+    harbour.debian.versions["python3.11-minimal"] = "3.11.9-1"
+    harbour.debian.publish()
+    both = harbour.lock(package(), previous=first, platforms=(AMD64, ARM64), progress=heard)
+    assert both.python_exact == "3.11.9"
+    for locked in (*(each.debs for each in both.platforms.values()), *both.build_python.values()):
+        assert {d.version for d in locked if d.name == "python3.11-minimal"} == {"3.11.9-1"}
+    (note,) = heard.notes
+    assert "Debian bookworm has Python 3.11.9 now" in note
+    assert "linux/arm64 with 3.11.2 can no longer be had" in note
+    assert "of linux/amd64 are locked anew as well" in note
+
+
+def test_a_rebuild_for_one_processor_is_no_difference(harbour: Harbour) -> None:
+    heard = Heard()
+    first = harbour.lock(package())
+    harbour.debian.versions["netbase"] = "1.0-1+b2"
+    harbour.debian.publish()
+    harbour.lock(package(), previous=first, platforms=(AMD64, ARM64), progress=heard)
+    assert heard.notes == []
+
+
+def test_platforms_share_a_version_though_one_index_has_it_for_one_alone(
+    harbour: Harbour,
+) -> None:
+    """With several indexes weighed alike, uv's own preferences pass over such a version."""
+    some = Index(harbour.server, "/some")
+    some.add_file("greet", *native("greet", "1.1", "x86_64"))
+    for version in ("1.0", "1.1"):
+        for machine in ("x86_64", "aarch64"):
+            harbour.index.add_file("greet", *native("greet", version, machine))
+    harbour.configure(extra_index_urls=(some.url,), index_strategy="unsafe-best-match")
+    lock = harbour.lock(package("greet"), platforms=(AMD64, ARM64))
+    assert versions(lock, AMD64)["greet"] == versions(lock, ARM64)["greet"] == "1.1"
+
+
+def test_an_index_older_than_the_one_before_is_passed_over(harbour: Harbour) -> None:
+    harbour.debian.versions["libc6"] = "2.36-8"
+    harbour.debian.publish(date=NOW - timedelta(days=2))
+    path = "/debian/dists/bookworm/InRelease"
+    older = {name: body for name, body in harbour.server.files.items() if "/debian" in name}
+    harbour.debian.versions["libc6"] = "2.36-9"
+    harbour.debian.publish()
+    first = harbour.lock(package())
+    harbour.server.files.update(older)
+    again = harbour.lock(package())
+    assert again == first
+    assert harbour.server.asked(path)
 
 
 def test_system_packages_come_with_what_they_need(harbour: Harbour) -> None:
