@@ -5,8 +5,9 @@ The fast path (`protocol`) and the full path (`app`) do the same, all of it on t
 ===========================  ==========================================================
 moment                       called
 ===========================  ==========================================================
-the head has been read       `Guard.check(call.head.authorization)`; an error it returns is
-                             the answer, and the body is neither waited for nor decoded
+the head has been read       `Guard.check(call.head.authorization, now)`; an error it returns
+                             is the answer, and the body is neither waited for nor decoded;
+                             a future is for the full path, which asks again and awaits it
 a batch has come to its end  `Observer.batch(requests, rows, seconds)`, once for all of it
 the answer has been written  `Observer.finished(call, status, now)`, once for every request of
                              every route; GONE where the caller had hung up before
@@ -22,7 +23,10 @@ numbers, and leave to a scrape whatever can wait for one. Each HTTP process has 
 Guard and observers are named in one place, `server.py`, when the server starts.
 """
 
+import asyncio
 from typing import Protocol
+
+import msgspec
 
 from shipmark_serve.call import Call
 from shipmark_serve.contract.errors import ServeError
@@ -31,14 +35,29 @@ GONE = 499
 """The status of a request whose caller hung up before its answer; never sent."""
 
 
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """Somebody who may ask."""
+
+    name: str
+    """As the guard knows it; never the token."""
+
+
+ANYBODY = Caller("")
+"""The caller of a server that has no guard."""
+
+Verdict = Caller | ServeError | asyncio.Future[Caller | ServeError]
+"""Who it is; or why not, Unauthenticated or Forbidden; or that somebody else must be asked."""
+
+
 class Guard(Protocol):
     """Decides who may ask."""
 
-    def check(self, authorization: bytes) -> ServeError | None:
-        """None to let the request in, else Unauthenticated or Forbidden, not raised.
+    def check(self, authorization: bytes, now: float) -> Verdict:
+        """Judge a request; nothing is raised.
 
         Args:
             authorization: The header as it came; b"" where there was none.
+            now: Loop time.
         """
 
 
@@ -55,10 +74,10 @@ class Observer(Protocol):
 class OpenGuard:
     """Lets everybody in."""
 
-    def check(self, authorization: bytes) -> ServeError | None:
+    def check(self, authorization: bytes, now: float) -> Verdict:
         """Let it in."""
-        del authorization
-        return None
+        del authorization, now
+        return ANYBODY
 
 
 class Unobserved:
