@@ -34,6 +34,13 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     heartbeat_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long the event loop may be silent before the watchdog kills the server."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    access_log: bool = False
+    """Whether each request is a line of the log."""
+    tokens_file: str | None = None
+    """Digests of the tokens that are let in; None lets in everybody."""
+    metrics: Literal["open", "guarded", "off"] = "open"
+    """Whether /metrics is answered to everybody, to those who have a token, or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ class ServeSettings(Record, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1)] | None = None
     processes: Annotated[int, Meta(ge=1)] | None = None
     threads: Annotated[int, Meta(ge=1)] | None = None
+    deterministic: bool = False
+    """Whether equal requests get equal bits, at the price of speed."""
 
 
 class Model(Record, frozen=True, kw_only=True):
