@@ -9,9 +9,11 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from shipmark_serve import determinism
 from shipmark_serve.contract.errors import LoadFailed
 from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, Model, ServeSettings
 from shipmark_serve.contract.records import Record
+from shipmark_serve.tracing import Traces
 
 _PREFIX = "SHIPMARK_"
 R = TypeVar("R", bound=Record)
@@ -49,6 +51,7 @@ class Settings:
 
     server: ServerSettings
     serve: ServeSettings
+    traces: Traces
     model: Model
     root: Path
     weights: Path | None
@@ -67,6 +70,8 @@ def from_environment() -> Settings:
     environ = os.environ  # noqa: TID251 - here they come in
     settings = read(environ)
     environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if settings.serve.deterministic:
+        determinism.one_thread(environ)
     if settings.weights is not None:
         environ["MODEL_PATH"] = str(settings.weights)
     return settings
@@ -85,29 +90,23 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(
         server=server,
         serve=_with_environment(model.serve, environ),
+        traces=_with_environment(Traces(), environ, "OTEL_"),
         model=model,
         root=root,
         weights=None if path is None else (root / path).resolve(),
     )
 
 
-def _variable(key: str) -> str:
-    return "PORT" if key == "port" else f"{_PREFIX}{key.upper()}"
-
-
-def _with_environment(record: R, environ: Mapping[str, str]) -> R:
-    values = {
-        key: environ[_variable(key)]
-        for key in record.__struct_fields__
-        if environ.get(_variable(key))
-    }
-    for key, value in values.items():
+def _with_environment(record: R, environ: Mapping[str, str], prefix: str = _PREFIX) -> R:
+    for key in record.__struct_fields__:
+        variable = "PORT" if key == "port" else f"{prefix}{key.upper()}"
+        value = environ.get(variable)
+        if not value:
+            continue
         try:
             changed = msgspec.convert({key: value}, type(record), strict=False)
         except msgspec.ValidationError as error:
-            raise LoadFailed(
-                f"the setting {_variable(key)}={value} is not right: {error}"
-            ) from error
+            raise LoadFailed(f"the setting {variable}={value} is not right: {error}") from error
         record = msgspec.structs.replace(record, **{key: getattr(changed, key)})
     return record
 

@@ -39,6 +39,10 @@ def load(files: ModelFiles) -> Predictor:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    if files.deterministic:
+        options.use_deterministic_compute = True
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(
             str(files.weights), options, providers=["CPUExecutionProvider"]
