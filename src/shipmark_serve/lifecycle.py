@@ -7,7 +7,7 @@ moment                       called
 ===========================  ==========================================================
 the head has been read       `Guard.check(call.head.authorization, now)`; an error it returns
                              is the answer, and the body is neither waited for nor decoded;
-                             a future is for the full path, which asks again and awaits it
+                             of a future it waits for the result when the body has come
 a batch has come to its end  `Observer.batch(requests, rows, seconds)`, once for all of it
 the answer has been written  `Observer.finished(call, status, now)`, once for every request of
                              every route; GONE where the caller had hung up before
@@ -46,7 +46,11 @@ ANYBODY = Caller("")
 """The caller of a server that has no guard."""
 
 Verdict = Caller | ServeError | asyncio.Future[Caller | ServeError]
-"""Who it is; or why not, Unauthenticated or Forbidden; or that somebody else must be asked."""
+"""Who it is; or why not, Unauthenticated or Forbidden; or that somebody else must be asked.
+
+The future is the guard's: it has a result within a time that the guard sets, and is never
+cancelled.
+"""
 
 
 class Guard(Protocol):
