@@ -112,6 +112,26 @@ VERBS: dict[str, Notes] = {
         "[server's](server.md#exit-codes).",
         see={"the server": "server.md"},
     ),
+    "profile": Notes(
+        arguments={"PATH": f"{_PATH} where it is left out; `-` is a zip on standard input"},
+        example="shipmark profile examples/digits --runs 1000\n"
+        "shipmark profile examples/iris.onnx --rows 32",
+        json={
+            "model": "name of the model",
+            "version": "code version and weights version",
+            "library": "what ran it: `onnxruntime` and its version",
+            "inputs": "what it was run on, in words",
+            "runs": "how often",
+            "run_s": "wall time of one run, the median, in seconds; taking the profile is part "
+            "of it",
+            "operators": "by type, the longest first: `name`, `operator`, `provider`, `calls` (in "
+            "a run), `seconds` (in a run, on average), `share` (of the time of all operators)",
+            "nodes": "the same by node of the graph",
+        },
+        remark="onnxruntime counts in whole microseconds: of an operator that takes less, look at "
+        "more rows.",
+        see={"the server": "server.md"},
+    ),
     "up": Notes(
         arguments={
             "PATH_OR_IMAGE": "a directory, model file or zip, `-` for a zip on standard "

@@ -8,7 +8,6 @@ NAME is for logs; a PATTERN such as `iris` or `fraud-*` grants the models whose 
 grants all of them. What comes after `#` at the start of a line is a remark. Source: RFC 6750.
 """
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -25,7 +24,6 @@ from shipmark_serve.lifecycle import Caller, Guard, Verdict
 ACCEPTED, UNAUTHENTICATED, FORBIDDEN = range(3)
 """Places in the tally: how many requests were judged so."""
 
-POLL_S = 1.0
 _MOST_KNOWN = 10_000
 """Headers whose verdict is remembered. One token can be written as several, with more blanks."""
 _LINE = re.compile(r"sha256:(?P<digest>[0-9a-fA-F]{64})(?:\s+(?P<name>\S+)(?P<patterns>.*))?")
@@ -105,12 +103,6 @@ class TokenGuard:
             return self._judge(authorization)
         self._tally[ACCEPTED] += 1.0
         return caller
-
-    async def follow(self, interval_s: float = POLL_S) -> None:
-        """Read the file again whenever it has changed, for as long as the server runs."""
-        while True:
-            await asyncio.sleep(interval_s)
-            self.refresh()
 
     def refresh(self) -> None:
         """Read the file again if it has changed; one that is not right changes nothing."""

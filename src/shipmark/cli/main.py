@@ -15,6 +15,7 @@ VERBS: dict[str, str] = {
     "build": "Build the image of a package, without a container daemon.",
     "serve": "Run a package from its source directory, for development.",
     "up": "Start a package or image in a sandbox, and wait until it is ready.",
+    "profile": "Print where an ONNX model spends its time, by operator.",
     "predict": "Ask a model for a prediction.",
     "ps": "List deployments: what should run, and what does.",
     "logs": "Print what a deployment has written.",
