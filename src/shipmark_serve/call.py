@@ -1,12 +1,17 @@
 """One request for inference, from its head to its answer."""
 
+import asyncio
+from asyncio import TimerHandle
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from shipmark_serve.contract.errors import ServeError
-from shipmark_serve.response import Header
+from shipmark_serve.response import Header, Response
+
+if TYPE_CHECKING:
+    from shipmark_serve.lifecycle import Caller
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +28,8 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """X-Request-Timeout: seconds that the caller will wait."""
     json_length: bytes = b""
     """Inference-Header-Content-Length of the binary tensor extension."""
+    length: bytes = b""
+    """Content-Length."""
     traceparent: bytes = b""
     timing: bytes = b""
     """X-Server-Timing: whatever it says, the answer has a Server-Timing header."""
@@ -38,28 +45,23 @@ class Head(msgspec.Struct, frozen=True, gc=False):
             get(b"x-request-id", b""),
             get(b"x-request-timeout", b""),
             get(b"inference-header-content-length", b""),
+            get(b"content-length", b""),
             get(b"traceparent", b""),
             get(b"x-server-timing", b""),
         )
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a request that went well is answered with."""
-
-    media_type: bytes
-    body: bytes
-    headers: tuple[Header, ...] = ()
-
-
 class Call(msgspec.Struct, eq=False):
-    """A request and what has become of it; all of its times are of the event loop's clock.
+    """A request and what has become of it; all of its times are of `time.monotonic`.
 
-    The event loop owns it. The thread that runs inference writes `answer` or `error` and the
+    The event loop owns it. The thread that runs inference writes `response` or `error` and the
     fields of its batch, before the loop is told.
     """
 
     route: str
     """A label of few values: `predict`, `infer`, `health`, ..., or `other`."""
+    endpoint: "Endpoint"
+    """The protocol that it speaks."""
     head: Head
     request_id: bytes
     """The caller's own where it is fit, else made here."""
@@ -68,15 +70,19 @@ class Call(msgspec.Struct, eq=False):
     deadline: float
     """When its caller stops waiting."""
     body: bytes | bytearray | memoryview = b""
+    caller: str = ""
+    """As the guard knows it."""
+    verdict: "asyncio.Future[Caller | ServeError] | None" = None
+    """The guard's, where it has to ask somebody else, until it is there."""
 
     value: Any = None
-    """The input, decoded."""
+    """The input, decoded: a list of what `Predictor.predict` takes."""
     rows: int = 1
-    """How many rows it has."""
+    """How many rows it has: of its tensors, where those can be joined, else items of the list."""
     key: object = None
     """Calls can be joined where their keys are equal."""
     asked: Any = None
-    """What the protocol's encoder must know of the request."""
+    """What the endpoint's encoder must know of the request."""
 
     queued: float = 0.0
     """When it was admitted to the queue; 0 where it never was."""
@@ -87,9 +93,37 @@ class Call(msgspec.Struct, eq=False):
     batch_rows: int = 0
     """Rows of that batch, this call's own among them."""
 
-    answer: Answer | None = None
+    response: Response | None = None
     error: ServeError | None = None
     gone: bool = False
     """Its caller hung up, or was told that it is too late."""
     done: Callable[["Call"], None] | None = None
-    """Told once, on the event loop, when `answer` or `error` is there."""
+    """Told once, on the event loop, when `response` or `error` is there."""
+    settled: bool = False
+    """Whether `done` has been told."""
+    timer: TimerHandle | None = None
+    """What tells the caller that it is too late."""
+
+
+class Endpoint(Protocol):
+    """One way of asking for inference: the requests of a protocol, and its answers."""
+
+    route: str
+
+    def decode(self, call: Call) -> None:
+        """Set `value`, and `asked` where `encode` needs it, from the head and the body.
+
+        Raises:
+            InvalidInput: With the place of the mistake.
+            UnsupportedMediaType: The model has no form for what the head says.
+        """
+
+    def encode(self, call: Call, value: Any) -> Response:
+        """Write the answer: `value` is a list of what `Predictor.predict` gives.
+
+        Raises:
+            PredictFailed: The protocol has no form for the value.
+        """
+
+    def problem(self, error: ServeError, request_id: str) -> Response:
+        """The response to a request that ended in `error`."""

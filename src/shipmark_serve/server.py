@@ -9,15 +9,24 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from shipmark_serve import cpus, logs
 from shipmark_serve.app import App
+from shipmark_serve.call import Endpoint
 from shipmark_serve.contract.errors import LoadFailed, ShipmarkError
+from shipmark_serve.dispatch import Dispatcher
+from shipmark_serve.endpoints.predict import Predict
+from shipmark_serve.endpoints.v2.infer import Infer
 from shipmark_serve.health import Health
-from shipmark_serve.inference import Inference
-from shipmark_serve.loading import load
+from shipmark_serve.lanes.loop import OnLoop
+from shipmark_serve.lanes.threads import Threads
+from shipmark_serve.lifecycle import OpenGuard, Unobserved
+from shipmark_serve.loading import Loaded, load
+from shipmark_serve.placement import Placement, choose
+from shipmark_serve.service import Service
 from shipmark_serve.settings import Settings, from_environment
 from shipmark_serve.watchdog import Reporter
 
@@ -25,7 +34,7 @@ _BACKLOG = 2048
 _BEATS = 10
 """Heartbeats in the time that the watchdog bears silence."""
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-_NOT_YET = ("max_batch_size", "max_wait_ms", "workers", "processes")
+_NOT_YET = ("workers", "processes")
 """Settings that are understood and have no effect in this version."""
 
 _log = logging.getLogger(__name__)
@@ -102,18 +111,22 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
     Raises:
         ShipmarkError: The model could not be loaded.
     """
-    health = Health(settings.model.name, settings.model.version)
-    inference = Inference(queue_limit=settings.serve.queue_limit)
+    model = settings.model
+    health = Health(model.name, model.version)
+    observer = Unobserved()
+    threads = Threads()
     # The model is loaded by the thread that will run it, while this one imports the rest: some
     # libraries tie a model to its thread.
-    inference.grow(1)
-    loaded = asyncio.create_task(inference.run(partial(load, settings)))
+    threads.grow(1)
+    loaded = threads.call(partial(load, settings))
     await asyncio.sleep(0)
 
-    from shipmark_serve.protocol import HttpServer  # noqa: PLC0415 - see above
+    from shipmark_serve.http_server import HttpServer  # noqa: PLC0415 - see above
 
-    app = App(health, inference, settings.serve)
-    http = HttpServer(app, grace_s=settings.server.grace_s)
+    dispatcher = Dispatcher(queue_limit=settings.serve.queue_limit, observer=observer)
+    service = Service(health, dispatcher, settings.serve, OpenGuard(), observer)
+    app = App(model, health, service)
+    http = HttpServer(app, service, settings.server)
 
     def stop(reason: str) -> None:
         if health.state != "draining":
@@ -125,31 +138,72 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
     for number in _STOPPING:
         loop.add_signal_handler(number, stop, number.name)
     serving = asyncio.create_task(http.serve([listener]))
-    await asyncio.wait({loaded, serving}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {loaded, serving}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
-        servable = loaded.result()
-        threads = settings.serve.threads or servable.threads or cpus.available()
-        inference.grow(threads)
-        _announce(settings, threads, listener)
-        app.servable = servable
+        placement = _place(settings, loaded.result(), threads, dispatcher)
+        _open(settings, loaded.result(), service, app)
+        _announce(settings, placement, loaded.result(), listener)
         if health.state == "loading":
             health.state = "ready"
         silence_s = settings.server.heartbeat_timeout_s
         reporter.ready(silence_s)
-        beating = asyncio.create_task(_beat(reporter, silence_s / _BEATS, inference, stop))
+        beating = asyncio.create_task(_beat(reporter, silence_s / _BEATS, threads, stop))
         await serving
         beating.cancel()
     serving.result()
-    return inference.close()
+    return threads.close()
+
+
+def _place(
+    settings: Settings, loaded: Loaded, threads: Threads, dispatcher: Dispatcher
+) -> Placement:
+    """Decide where inference runs, and let the dispatcher use it."""
+    servable, serve = loaded.servable, settings.serve
+    placement = choose(
+        cost=loaded.cost,
+        joins=servable.joins,
+        model_threads=servable.interface.threads,
+        cpus=cpus.available(),
+        threads=serve.threads,
+        max_batch_size=serve.max_batch_size,
+    )
+    threads.grow(placement.threads or 1)
+    batching = placement.max_batch_size > 1
+    threads.serve(servable.run, dispatcher.ended, ahead=not batching)
+    on_loop = placement.threads == 0
+    dispatcher.use(
+        OnLoop(servable.run, dispatcher.ended, max_rows=placement.max_loop_rows, threads=threads)
+        if on_loop
+        else threads,
+        max_batch_size=placement.max_batch_size,
+        max_wait_s=(serve.max_wait_ms or 0.0) / 1000,
+        inline=on_loop,
+    )
+    return placement
+
+
+def _open(settings: Settings, loaded: Loaded, service: Service, app: App) -> None:
+    """Let requests come to the model."""
+    model, servable = settings.model, loaded.servable
+    infer = Infer(model, servable.interface)
+    name = f"/v2/models/{model.name}"
+    endpoints: dict[str, Endpoint] = {
+        "/predict": Predict(servable.interface),
+        f"{name}/infer": infer,
+        f"{name}/versions/{model.version}/infer": infer,
+    }
+    app.serve(endpoints, infer.metadata)
+    service.serve(servable, endpoints)
 
 
 async def _beat(
-    reporter: Reporter, interval_s: float, inference: Inference, stop: Callable[[str], None]
+    reporter: Reporter, interval_s: float, threads: Threads, stop: Callable[[str], None]
 ) -> None:
     """Tell the watchdog that the server lives, as long as it can still answer."""
     stuck = False
     while True:
-        if not inference.stuck:
+        if not threads.stuck:
             stuck = False
             if not reporter.beat():
                 stop("the watchdog is gone")
@@ -162,17 +216,27 @@ async def _beat(
         await asyncio.sleep(interval_s)
 
 
-def _announce(settings: Settings, threads: int, listener: socket.socket) -> None:
+def _announce(
+    settings: Settings, placement: Placement, loaded: Loaded, listener: socket.socket
+) -> None:
     serve = settings.serve
+    cost = loaded.cost
     _log.info(
-        "ready: %s %s (%s) on %s, inference threads %d of %d CPUs, queue_limit %d, timeout_s %g, "
+        "ready: %s %s (%s) on %s, inference %s, %s, %s, queue_limit %d, timeout_s %g, "
         "max_body_bytes %d",
         settings.model.name,
         settings.model.version,
         settings.model.runtime,
         _address(listener),
-        threads,
-        cpus.available(),
+        f"threads {placement.threads} of {cpus.available()} CPUs"
+        if placement.threads
+        else "on the event loop",
+        "not batched"
+        if placement.max_batch_size == 1
+        else f"batched up to {placement.max_batch_size} rows",
+        "not measured"
+        if cost is None
+        else f"measured {cost.base_s * 1e6:.0f} + {cost.row_s * 1e6:.1f} n us",
         serve.queue_limit,
         serve.timeout_s,
         serve.max_body_bytes,

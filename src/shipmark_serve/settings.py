@@ -33,6 +33,14 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     """An inherited, listening TCP socket; host and port are then not used."""
     grace_s: Annotated[int, Meta(ge=0)] = 25
     """How long requests in flight may take after SIGTERM."""
+    max_connections: Annotated[int, Meta(ge=1)] = 4096
+    """Beyond it, only questions for health are answered."""
+    max_header_bytes: Annotated[int, Meta(ge=256)] = 32768
+    """The longest head of a request."""
+    header_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    """How long a head may take to arrive, from its first byte."""
+    keep_alive_s: Annotated[int, Meta(ge=1)] = 75
+    """How long a connection may be idle."""
     heartbeat_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long the event loop may be silent before the watchdog kills the server."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

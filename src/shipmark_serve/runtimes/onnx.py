@@ -79,6 +79,7 @@ class OnnxPredictor:
             schema=Schema(input=Tensors(tensors=inputs), output=Tensors(tensors=outputs)),
             threads=None,
             rows=all(spec.shape[:1] == (-1,) for spec in (*inputs, *outputs)),
+            pure=True,
         )
         self._run = session.run
         self._names = [spec.name for spec in outputs]

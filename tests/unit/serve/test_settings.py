@@ -60,7 +60,7 @@ def test_every_serve_key_can_be_set(description: dict[str, str], key: str) -> No
     [
         ("PORT", "http"),
         ("PORT", "65536"),
-        ("SHIPMARK_THREADS", "0"),
+        ("SHIPMARK_THREADS", "-1"),
         ("SHIPMARK_TIMEOUT_S", "-1"),
         ("SHIPMARK_TIMEOUT_S", "nan"),
         ("SHIPMARK_GRACE_S", "1.5"),

@@ -1,0 +1,85 @@
+"""What a model costs on this machine, measured before the first request."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from shipmark_serve.contract.schema import Tensors
+from shipmark_serve.placement import Cost
+from shipmark_serve.predictor import Predictor
+
+_ROWS = 8
+_ENOUGH_S = 0.004
+_TOO_LONG_S = 0.05
+_MAX_RUNS = 50
+
+
+def measure(predictor: Predictor, samples: list[Any]) -> Cost | None:
+    """Measure t(1) and t(8).
+
+    Args:
+        predictor: The model.
+        samples: Values that it has answered already; where there are none, and nothing but its
+            answer comes of calling it, one is made up.
+
+    Returns:
+        None where there is nothing to call it with.
+    """
+    interface = predictor.interface
+    given = interface.schema.input
+    value = samples[0] if samples else None
+    if value is None and interface.pure and isinstance(given, Tensors):
+        value = _made_up(given)
+    if value is None:
+        return None
+    predict: Callable[[Any], Any] = predictor.predict
+    one_s = _time(predict, value)
+    if one_s is None:
+        return None
+    if interface.rows:
+        rows = len(next(iter(value.values())))
+        if rows != 1:
+            value = {name: array[:1] for name, array in value.items()}
+            one_s = _time(predictor.predict, value)
+        several: Any = {name: array.repeat(_ROWS, axis=0) for name, array in value.items()}
+    elif interface.predict_batch is not None:
+        several, predict = [value] * _ROWS, interface.predict_batch
+    else:
+        return Cost(base_s=one_s, row_s=0.0)
+    if one_s is None:
+        return None
+    if one_s > _TOO_LONG_S:
+        return Cost(base_s=0.0, row_s=one_s)
+    eight_s = _time(predict, several)
+    return None if eight_s is None else Cost.fitted(one_s, eight_s)
+
+
+def _time(predict: Callable[[Any], Any], value: Any) -> float | None:
+    """The median of some runs after one to warm up, in seconds; None where it raises."""
+    runs: list[float] = []
+    try:
+        predict(value)
+        end = time.monotonic() + _ENOUGH_S
+        while not runs or (time.monotonic() < end and len(runs) < _MAX_RUNS):
+            began = time.monotonic()
+            predict(value)
+            runs.append(time.monotonic() - began)
+    except Exception:  # noqa: BLE001 - a value that was made up is not what it takes
+        return None
+    return median(runs)
+
+
+def _made_up(given: Tensors) -> dict[str, Any]:
+    import numpy  # noqa: PLC0415 - a model of text needs no numpy
+
+    from shipmark_serve.contract.arrays import DTYPES  # noqa: PLC0415
+
+    return {
+        spec.name: numpy.full(
+            [1 if length == -1 else length for length in spec.shape],
+            "" if spec.datatype == "BYTES" else 0,
+            DTYPES[spec.datatype],
+        )
+        for spec in given.tensors
+    }

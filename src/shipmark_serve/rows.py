@@ -1,0 +1,67 @@
+"""How the inputs of several requests become one, and its output one for each again."""
+
+import numpy
+
+from shipmark_serve.contract.arrays import Array
+from shipmark_serve.contract.errors import InvalidInput, PredictFailed
+from shipmark_serve.contract.schema import Tensors
+
+Named = dict[str, Array]
+
+
+class Rows:
+    """Counts, joins and parts tensors whose axis 0 is of independent rows."""
+
+    def __init__(self, schema: Tensors) -> None:
+        self._first = schema.tensors[0].name
+        self._others = [spec.name for spec in schema.tensors[1:]]
+        self._names = [spec.name for spec in schema.tensors]
+        self._fixed = all(length != -1 for spec in schema.tensors for length in spec.shape[1:])
+
+    def count(self, value: Named) -> int:
+        """How many rows there are.
+
+        Raises:
+            InvalidInput: The tensors do not have the same number.
+        """
+        rows = len(value[self._first])
+        for name in self._others:
+            if len(value[name]) != rows:
+                raise InvalidInput(
+                    "the inputs differ in rows: "
+                    + ", ".join(f"{name} has {len(array)}" for name, array in value.items())
+                )
+        return rows
+
+    def key(self, value: Named) -> object:
+        """What values that can be joined have in common: the shapes of their rows."""
+        return None if self._fixed else tuple(value[name].shape[1:] for name in self._names)
+
+    def join(self, values: list[Named]) -> Named:
+        """One value with the rows of all, in order."""
+        return {name: numpy.concatenate([value[name] for value in values]) for name in self._names}
+
+
+def part(value: Named, counts: list[int]) -> list[Named]:
+    """Give each request its rows of an output back.
+
+    Args:
+        value: Arrays whose axis 0 follows the requests.
+        counts: Rows of each request, in order.
+
+    Raises:
+        PredictFailed: An array has more or fewer rows than were asked.
+    """
+    total = sum(counts)
+    for name, array in value.items():
+        if array.ndim == 0 or len(array) != total:
+            raise PredictFailed(
+                f"{name!r} has the shape {array.shape} where {total} rows were asked",
+                hint="row i of the answer must belong to row i of the question",
+            )
+    parts = []
+    end = 0
+    for count in counts:
+        begin, end = end, end + count
+        parts.append({name: array[begin:end] for name, array in value.items()})
+    return parts
