@@ -23,6 +23,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     logger: str
     message: str
     route: str
+    caller: str
     status: int
     seconds: float
     queue_wait_s: float | None
@@ -79,6 +80,7 @@ def _json(moment: str, call: Call, status: int, seconds: float) -> bytes:
         "shipmark_serve.access",
         f"{call.route} {status}",
         call.route,
+        call.caller,
         status,
         round(seconds, 6),
         round(call.started - call.queued, 6) if ran else None,
@@ -90,6 +92,8 @@ def _json(moment: str, call: Call, status: int, seconds: float) -> bytes:
 
 def _text(moment: str, call: Call, status: int, seconds: float) -> bytes:
     line = f"{moment} INFO [{call.request_id.decode()}] {call.route} {status} in {seconds:.6f} s"
+    if call.caller:
+        line += f" for {call.caller}"
     if call.started:
         line += (
             f", waited {call.started - call.queued:.6f} s, inference {call.seconds:.6f} s "

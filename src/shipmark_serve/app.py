@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -39,9 +39,24 @@ class Route(NamedTuple):
 
 
 class App:
-    """Answers every route; those of inference by the endpoints that `serve` names."""
+    """Answers every route; those of inference by the endpoints that `serve` names.
 
-    def __init__(self, model: Model, health: Health, service: Service) -> None:
+    Args:
+        model: What is served.
+        health: The state that it tells.
+        service: What answers inference.
+        page: Makes the answer of `/metrics` for an Accept header.
+        metrics: Who may have it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        health: Health,
+        service: Service,
+        page: Callable[[str], Response],
+        metrics: Literal["open", "guarded", "off"],
+    ) -> None:
         self._model = model
         self._health = health
         self._service = service
@@ -63,6 +78,10 @@ class App:
             "/v2/health/ready": Route(_READING, ready, self._ready),
             "/predict": Route(("POST",), Plain("predict"), self._infer),
         }
+        self._page = page
+        self._metrics_guarded = metrics == "guarded"
+        if metrics != "off":
+            self._routes["/metrics"] = Route(_READING, Plain("metrics"), self._metrics)
         for name in self._names:
             self._routes[f"{name}/ready"] = Route(_READING, ready, self._ready)
             self._routes[f"{name}/infer"] = Route(("POST",), PlainV2("infer"), self._infer)
@@ -82,7 +101,7 @@ class App:
         path: str = scope["path"]
         other = self._other_v2 if path.startswith("/v2/") else self._other
         route = self._routes.get(path)
-        call = self._service.open(other if route is None else route.endpoint, head)
+        call = self._service.begin(other if route is None else route.endpoint, head)
         request_id = call.request_id.decode()
         logs.request_id.set(request_id)
         try:
@@ -117,6 +136,7 @@ class App:
     async def _infer(self, call: Call, receive: Receive) -> Response:
         if not self._service.hot:
             raise NotReady("the model is loading", hint="ask /health/ready")
+        self._service.admit(call)
         if call.error is not None:
             raise call.error
         call.body = await self._body(call, receive)
@@ -163,9 +183,14 @@ class App:
 
     async def _guarded(self, reply: Response, call: Call, receive: Receive) -> Response:
         del receive
-        if call.error is not None:
-            raise call.error
+        await self._service.permit(call)
         return reply
+
+    async def _metrics(self, call: Call, receive: Receive) -> Response:
+        del receive
+        if self._metrics_guarded:
+            await self._service.permit(call)
+        return self._page(call.head.accept.decode("latin-1"))
 
     async def _server_metadata(self, call: Call, receive: Receive) -> Response:
         del call, receive

@@ -293,7 +293,8 @@ class Connection(HttpToolsProtocol):
     # -- the fast path ----------------------------------------------------------------------
 
     def _open(self, endpoint: Endpoint) -> None:
-        call = self._service.open(endpoint, Head.of(self.headers))
+        call = self._service.begin(endpoint, Head.of(self.headers))
+        self._service.admit(call)
         call.done = self._answer
         self._calls.append(call)
         if not self.parser.should_keep_alive():
@@ -364,7 +365,7 @@ class Connection(HttpToolsProtocol):
             self.pipeline.clear()
             return
         if call is None:
-            call = self._service.open(_OTHER, Head())
+            call = self._service.begin(_OTHER, Head())
             call.done = self._answer
             self._calls.append(call)
         self._fail(call, error)

@@ -21,9 +21,9 @@ from shipmark_serve.dispatch import Dispatcher
 from shipmark_serve.endpoints.predict import Predict
 from shipmark_serve.endpoints.v2.infer import Infer
 from shipmark_serve.health import Health
+from shipmark_serve.instruments import Instruments, region
 from shipmark_serve.lanes.loop import OnLoop
 from shipmark_serve.lanes.threads import Threads
-from shipmark_serve.lifecycle import OpenGuard, Unobserved
 from shipmark_serve.loading import Loaded, load
 from shipmark_serve.placement import Placement, choose
 from shipmark_serve.service import Service
@@ -51,7 +51,7 @@ def run(reporter: Reporter) -> int:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # it is a text stream
     try:
         settings = from_environment()
-        logs.configure(settings.server.log_level)
+        logs.configure(settings.server.log_level, settings.server.log_format)
         listener = _listen(settings)
         _enter(settings.root)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -113,7 +113,7 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
     """
     model = settings.model
     health = Health(model.name, model.version)
-    observer = Unobserved()
+    instruments = Instruments(settings, region(http=1, inference=0), "http-0")
     threads = Threads()
     # The model is loaded by the thread that will run it, while this one imports the rest: some
     # libraries tie a model to its thread.
@@ -123,9 +123,11 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
 
     from shipmark_serve.http_server import HttpServer  # noqa: PLC0415 - see above
 
+    observer = instruments.observer
     dispatcher = Dispatcher(queue_limit=settings.serve.queue_limit, observer=observer)
-    service = Service(health, dispatcher, settings.serve, OpenGuard(), observer)
-    app = App(model, health, service)
+    instruments.watch(dispatcher)
+    service = Service(health, dispatcher, settings.serve, instruments.guard, observer)
+    app = App(model, health, service, instruments.page, settings.server.metrics)
     http = HttpServer(app, service, settings.server)
 
     def stop(reason: str) -> None:
@@ -138,6 +140,7 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
     for number in _STOPPING:
         loop.add_signal_handler(number, stop, number.name)
     serving = asyncio.create_task(http.serve([listener]))
+    keeping_up = asyncio.create_task(instruments.run())
     either: set[asyncio.Future[Any]] = {loaded, serving}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
@@ -152,6 +155,8 @@ async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter
         await serving
         beating.cancel()
     serving.result()
+    keeping_up.cancel()
+    instruments.close()
     return threads.close()
 
 

@@ -73,13 +73,17 @@ class Service:
         for path, endpoint in endpoints.items():
             self.hot[quote(path).encode()] = endpoint
 
-    def open(self, endpoint: Endpoint, head: Head) -> Call:
-        """Begin a call by its head; `error` is set where it ends with that already."""
+    def begin(self, endpoint: Endpoint, head: Head) -> Call:
+        """A call to anything, by its head; nobody has judged it."""
         now = time.monotonic()
         given = head.request_id
         request_id = given if given and _REQUEST_ID.fullmatch(given) else b"%016x" % next(self._ids)
-        call = Call(endpoint.route, endpoint, head, request_id, now, now + self._timeout_s)
-        verdict = self._check(head.authorization, now)
+        return Call(endpoint.route, endpoint, head, request_id, now, now + self._timeout_s)
+
+    def admit(self, call: Call) -> None:
+        """Judge a call for inference; `error` is set where it ends with that already."""
+        head = call.head
+        verdict = self._check(head.authorization, call.began)
         if isinstance(verdict, Caller):
             call.caller = verdict.name
             call.error = self._dispatcher.refusal()
@@ -91,7 +95,20 @@ class Service:
             self._hasten(call)
         if head.length and int(head.length) > self._max_body_bytes and call.error is None:
             call.error = self.too_large()
-        return call
+
+    async def permit(self, call: Call) -> None:
+        """Judge a call for something that is no inference.
+
+        Raises:
+            Unauthenticated: The guard does not know the caller.
+            Forbidden: The caller may not ask.
+        """
+        verdict = self._check(call.head.authorization, call.began)
+        if isinstance(verdict, asyncio.Future):
+            verdict = await asyncio.shield(verdict)
+        if isinstance(verdict, ServeError):
+            raise verdict
+        call.caller = verdict.name
 
     def ask(self, call: Call) -> None:
         """Have a call answered whose body has come; `done` is told on the event loop."""

@@ -6,9 +6,9 @@ from itertools import product
 from shipmark_serve.lifecycle import GONE
 from shipmark_serve.metrics.family import Family, Layout
 
-ROUTES = ("predict", "infer", "metadata", "health", "metrics", "other")
-"""Every value of the label `route`: a caller must not be able to make up more."""
 OTHER = "other"
+ROUTES = ("predict", "infer", "v2", "metadata", "health", "live", "ready", "metrics", OTHER)
+"""Every value of the label `route`: a caller must not be able to make up more."""
 
 CODES = (
     HTTPStatus.OK,
