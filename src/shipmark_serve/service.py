@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from shipmark_serve import problems
+from shipmark_serve import problems, server_timing
 from shipmark_serve.call import Call, Endpoint, Head
 from shipmark_serve.contract.errors import (
     BodyTooLarge,
@@ -24,7 +24,7 @@ from shipmark_serve.contract.model import ServeSettings
 from shipmark_serve.dispatch import Dispatcher
 from shipmark_serve.health import Health
 from shipmark_serve.lifecycle import Caller, Guard, Observer
-from shipmark_serve.response import Header, Response
+from shipmark_serve.response import Response
 from shipmark_serve.servable import Servable
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -167,19 +167,8 @@ def response(call: Call) -> Response:
         return call.endpoint.problem(error, call.request_id.decode())
     if not call.head.timing:
         return done
-    return msgspec.structs.replace(done, headers=(*done.headers, timing(call)))
-
-
-def timing(call: Call) -> Header:
-    """The Server-Timing header, in milliseconds."""
-    return (
-        b"server-timing",
-        b"queue;dur=%.3f, inference;dur=%.3f, total;dur=%.3f"
-        % (
-            (call.started - call.queued) * 1000,
-            call.seconds * 1000,
-            (time.monotonic() - call.began) * 1000,
-        ),
+    return msgspec.structs.replace(
+        done, headers=(*done.headers, server_timing.header(call, time.monotonic()))
     )
 
 
