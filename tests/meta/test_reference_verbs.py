@@ -15,6 +15,7 @@ from shipmark.builders.layers import BuiltLayer, BuiltPart
 from shipmark.cli.main import VERBS
 from shipmark.deploy.status import LimitStatus, Status
 from shipmark.errors import Complaint
+from shipmark.measure.report import Durations, Moment, Report
 
 TOGETHER = ("&&", "|", ";", "<", ">")
 
@@ -58,6 +59,10 @@ def test_every_key_of_the_document_is_explained(verb: str) -> None:
     if "status_document" in source:
         printed |= {"state" if key == "observed" else key for key in Status.__struct_fields__}
         assert all(f"`{key}`" in texts for key in LimitStatus.__struct_fields__)
+    if "shipmark.measure" in source:
+        printed |= set(Report.__struct_fields__)
+        assert all(f"`{key}`" in texts for key in Durations.__struct_fields__)
+        assert all(f"`{key}`" in texts for key in Moment.__struct_fields__)
     if "BuiltLayer" in source:
         assert all(f"`{key}`" in texts for key in BuiltLayer.__struct_fields__ if key != "parts")
         assert all(f"`{key}`" in texts for key in BuiltPart.__struct_fields__)

@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "up": "Start a package or image in a sandbox, and wait until it is ready.",
     "profile": "Print where an ONNX model spends its time, by operator.",
     "predict": "Ask a model for a prediction.",
+    "bench": "Put a model under load, and tell how long its callers wait.",
     "ps": "List deployments: what should run, and what does.",
     "logs": "Print what a deployment has written.",
     "stop": "Stop a deployment and keep it.",
