@@ -34,14 +34,7 @@ class Queue(Generic[W]):
     def __init__(self, *, max_batch_size: int = 1, max_wait_s: float = 0.0) -> None:
         self.max_batch_size = max_batch_size
         self.max_wait_s = max_wait_s
-        self._waiting: deque[W] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, request: W) -> None:
-        """Let it wait."""
-        self._waiting.append(request)
+        self.waiting: deque[W] = deque()
 
     def take(self, now: float, late: list[W]) -> list[W]:
         """The next batch; empty where none is due.
@@ -52,7 +45,7 @@ class Queue(Generic[W]):
             now: On the clock of `queued` and `deadline`.
             late: Gets the requests that were found past their deadline.
         """
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting and (waiting[0].gone or waiting[0].deadline <= now):
             request = waiting.popleft()
             if not request.gone:
@@ -82,13 +75,13 @@ class Queue(Generic[W]):
 
     def due(self) -> float | None:
         """When the next batch is due where nothing else comes; None where nobody waits."""
-        return self._waiting[0].queued + self.max_wait_s if self._waiting else None
+        return self.waiting[0].queued + self.max_wait_s if self.waiting else None
 
     def _full(self) -> bool:
         """Whether the first batch could not grow any more if it waited."""
         rows = 0
-        key = self._waiting[0].key
-        for request in self._waiting:
+        key = self.waiting[0].key
+        for request in self.waiting:
             rows += request.rows
             if rows >= self.max_batch_size or request.key != key:
                 return True

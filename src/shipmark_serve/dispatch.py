@@ -3,10 +3,9 @@
 import asyncio
 import time
 
-from shipmark_serve.admission import Admission
 from shipmark_serve.batching import Queue
 from shipmark_serve.call import Call
-from shipmark_serve.contract.errors import DeadlineExceeded, ServeError
+from shipmark_serve.contract.errors import DeadlineExceeded, Overloaded, ServeError
 from shipmark_serve.lanes.lanes import Batch, Lanes
 from shipmark_serve.lifecycle import Observer
 
@@ -23,9 +22,13 @@ class Dispatcher:
 
     def __init__(self, *, queue_limit: int, observer: Observer) -> None:
         self._loop = asyncio.get_running_loop()
-        self._admission = Admission(queue_limit)
+        self._limit = self._capacity = queue_limit
+        self._full = Overloaded(
+            f"{queue_limit} requests are waiting already", hint="try again a little later"
+        )
         self._observer = observer
         self._queue: Queue[Call] = Queue()
+        self._waiting = self._queue.waiting
         self._lanes: Lanes | None = None
         self._inline = False
         self._turn_is_set = False
@@ -43,13 +46,15 @@ class Dispatcher:
                 meanwhile need not be watched.
         """
         self._lanes = lanes
+        self._capacity = self._limit + lanes.count
         self._queue = Queue(max_batch_size=max_batch_size, max_wait_s=max_wait_s)
+        self._waiting = self._queue.waiting
         self._inline = inline and not max_wait_s
 
     @property
     def waiting(self) -> int:
         """Requests that were admitted and wait for their turn."""
-        return len(self._queue)
+        return len(self._waiting)
 
     @property
     def running(self) -> int:
@@ -58,20 +63,16 @@ class Dispatcher:
 
     def refusal(self) -> ServeError | None:
         """Why one more request cannot be admitted now; None where it can."""
-        lanes = self._lanes
-        return self._admission.check(
-            waiting=len(self._queue), started=self._started, lanes=lanes.count if lanes else 0
-        )
+        return self._full if len(self._waiting) + self._started >= self._capacity else None
 
     def submit(self, call: Call) -> None:
         """Queue a call that has been decoded, or tell it why not."""
-        error = self.refusal()
-        if error is not None:
-            self.settle(call, error)
+        if len(self._waiting) + self._started >= self._capacity:
+            self.settle(call, self._full)
             return
         now = time.monotonic()
         call.queued = now
-        self._queue.add(call)
+        self._waiting.append(call)
         if not self._inline:
             self._watch(call, now)
         if not self._turn_is_set:
@@ -97,7 +98,7 @@ class Dispatcher:
             self._observer.batch(len(batch), first.batch_rows, first.seconds)
         for call in batch:
             self.settle(call)
-        if self._queue and not self._turn_is_set:
+        if self._waiting and not self._turn_is_set:
             self._turn_is_set = True
             self._loop.call_soon(self._turn)
 
@@ -117,7 +118,7 @@ class Dispatcher:
                 for call in batch:
                     self._watch(call, now)
             now = time.monotonic()
-            if now - began > _TURN_S and self._queue and not self._turn_is_set:
+            if now - began > _TURN_S and self._waiting and not self._turn_is_set:
                 self._turn_is_set = True
                 self._loop.call_soon(self._turn)
                 break

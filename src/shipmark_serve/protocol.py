@@ -12,11 +12,13 @@ ones is held until those are answered; whatever follows one for the app goes by 
 """
 
 import logging
+import re
 import time
 from collections import deque
 from typing import Any, Literal
 
 import httptools
+import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -44,7 +46,22 @@ _LINGER_S = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _OTHER = Plain("other")
 
+_MOST_DIGITS = 10
+_MOST_FORGOTTEN = 16
+"""Heads that are kept in vain before a connection stops to keep them."""
+_LENGTH = re.compile(rb"\r\n(?i:content-length):[ \t]*([0-9]+)[ \t]*(?=\r\n)")
+
 Phase = Literal["idle", "head", "body", "linger"]
+
+
+class _Again(msgspec.Struct, frozen=True, gc=False):
+    """The head of a fast request, for the next one with the same."""
+
+    before: bytes
+    """As far as the digits of Content-Length."""
+    after: bytes
+    endpoint: Endpoint
+    head: Head
 
 
 class Connection(HttpToolsProtocol):
@@ -93,6 +110,12 @@ class Connection(HttpToolsProtocol):
         """What it was when the body began that is read."""
         self._silent_bytes = 0
         """What came in a body's place and was none: chunk sizes, extensions, trailers."""
+
+        self._messages = 0
+        self._head = Head()
+        self._again: _Again | None = None
+        """The head of the last request; a client mostly sends the same again."""
+        self._forgotten = 0
 
         self._calls: deque[Call] = deque()
         """Fast calls that were opened and are not answered, in order."""
@@ -188,7 +211,10 @@ class Connection(HttpToolsProtocol):
             self._unset_keepalive_if_required()
         if self._deaf:
             return
-        received = self._received
+        fresh = self._phase == "idle"
+        if self._again is not None and fresh and self._repeat(self._again, data):
+            return
+        received, messages = self._received, self._messages
         self._large = len(data) > self._max_head
         try:
             self.parser.feed_data(data)
@@ -200,7 +226,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(InvalidInput(f"this is not HTTP: {error}"))
         else:
-            if self._phase == "head":
+            if fresh and self._phase == "idle" and self._messages == messages + 1:
+                self._remember(data)
+            elif self._phase == "head":
                 self._head_bytes += len(data)
                 if self._head_bytes > self._max_head:
                     self._refuse(self._head_too_large())
@@ -216,6 +244,7 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = False
         if self._deaf:
             return
+        self._messages += 1
         self._phase = "head"
         self._since = time.monotonic()
         self._head_bytes = 0
@@ -249,7 +278,7 @@ class Connection(HttpToolsProtocol):
         ):
             self._hand_over()
         else:
-            self._open(endpoint)
+            self._read(endpoint)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
@@ -292,11 +321,10 @@ class Connection(HttpToolsProtocol):
 
     # -- the fast path ----------------------------------------------------------------------
 
-    def _open(self, endpoint: Endpoint) -> None:
-        call = self._service.begin(endpoint, Head.of(self.headers))
-        self._service.admit(call)
-        call.done = self._answer
-        self._calls.append(call)
+    def _read(self, endpoint: Endpoint) -> None:
+        """Begin a call whose body is to come."""
+        self._head = head = Head.of(self.headers)
+        call = self._open(endpoint, head)
         if not self.parser.should_keep_alive():
             self._closing = True
         if call.error is not None:
@@ -310,6 +338,54 @@ class Connection(HttpToolsProtocol):
             self.transport.write(_CONTINUE)
         if len(self._calls) > _MAX_PIPELINED:
             self.flow.pause_reading()
+
+    def _open(self, endpoint: Endpoint, head: Head) -> Call:
+        call = self._service.begin(endpoint, head)
+        self._service.admit(call)
+        call.done = self._answer
+        self._calls.append(call)
+        return call
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the head of a request that came in one piece, in case it is sent again."""
+        if self._by_app or self._closing or self._forgotten > _MOST_FORGOTTEN:
+            return
+        self._again = None
+        head = self._head
+        length = int(head.length or -1)
+        if not 0 <= length <= self._service.settings.max_body_bytes or self.expect_100_continue:
+            return
+        text = data[: len(data) - length]
+        name, *others = _LENGTH.finditer(text)
+        if not others and text.endswith(b"\r\n\r\n") and name[1] == head.length:
+            self._forgotten += 1
+            self._again = _Again(
+                text[: name.start(1)], text[name.end(1) :], self._hot[self.url], head
+            )
+
+    def _repeat(self, again: "_Again", data: bytes) -> bool:
+        """Answer a request whose head differs from the last one in its length at most.
+
+        The parser was left where one message ended; it need not know that there was another.
+        """
+        if self._cycles or self._closing or not data.startswith(again.before):
+            return False
+        begin = len(again.before)
+        end = data.find(b"\r", begin, begin + _MOST_DIGITS)
+        digits = data[begin:end]
+        if not (digits.isdigit() and data.startswith(again.after, end)):
+            return False
+        body = data[end + len(again.after) :]
+        if len(body) != int(digits) or len(body) > self._service.settings.max_body_bytes:
+            return False
+        self._forgotten = 0
+        call = self._open(again.endpoint, again.head)
+        if call.error is not None:
+            self._fail(call, call.error)
+        else:
+            call.body = body
+            self._service.ask(call)
+        return True
 
     def _fail(self, call: Call, error: ServeError) -> None:
         call.error = error

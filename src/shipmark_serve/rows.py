@@ -25,6 +25,8 @@ class Rows:
             InvalidInput: The tensors do not have the same number.
         """
         rows = len(value[self._first])
+        if not self._others:
+            return rows
         for name in self._others:
             if len(value[name]) != rows:
                 raise InvalidInput(

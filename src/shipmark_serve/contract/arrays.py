@@ -10,6 +10,7 @@ from shipmark_serve.contract.schema import TensorSpec
 from shipmark_serve.contract.tensor import DTYPE_OF_DATATYPE
 
 Array = numpy.ndarray[Any, Any]
+array = numpy.array
 
 DTYPES = {
     datatype: numpy.dtype(object if dtype == "str" else dtype)
@@ -44,8 +45,9 @@ def nested(datatype: str, shape: tuple[int, ...]) -> Any:
 
 def fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     """Whether a shape is one that a schema allows."""
-    return len(shape) == len(wanted) and all(
-        length in (-1, given) for given, length in zip(shape, wanted, strict=True)
+    return shape == wanted or (
+        len(shape) == len(wanted)
+        and all(length in (-1, given) for given, length in zip(shape, wanted, strict=True))
     )
 
 

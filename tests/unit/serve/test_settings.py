@@ -52,7 +52,9 @@ def test_the_environment_comes_before_the_description(description: dict[str, str
 
 @pytest.mark.parametrize("key", ServeSettings.__struct_fields__)
 def test_every_serve_key_can_be_set(description: dict[str, str], key: str) -> None:
-    assert getattr(read(description | {f"SHIPMARK_{key.upper()}": "7"}).serve, key) == 7
+    value = "1" if isinstance(getattr(ServeSettings(), key), bool) else "7"
+    changed = read(description | {f"SHIPMARK_{key.upper()}": value}).serve
+    assert getattr(changed, key) == int(value)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from shipmark_serve import problems
 from shipmark_serve.call import Call, Endpoint
-from shipmark_serve.codecs.json import refuse_nan
-from shipmark_serve.contract.errors import InvalidInput, PredictFailed, ServeError
+from shipmark_serve.contract.errors import InvalidInput, ServeError
 from shipmark_serve.contract.model import Model
 from shipmark_serve.contract.v2 import binary
 from shipmark_serve.contract.v2.messages import (
@@ -16,13 +14,11 @@ from shipmark_serve.contract.v2.messages import (
     BINARY_DATA_OUTPUT,
     JSON_LENGTH,
     InferRequest,
-    InferResponse,
     ModelMetadata,
-    OutputTensor,
     Parameters,
 )
 from shipmark_serve.contract.validation import malformed
-from shipmark_serve.endpoints.v2.reading import Reader, reader
+from shipmark_serve.endpoints.v2.reading import Reader, reader, usual
 from shipmark_serve.endpoints.v2.writing import Writer, writer
 from shipmark_serve.predictor import Interface
 from shipmark_serve.response import Response
@@ -30,7 +26,6 @@ from shipmark_serve.response import Response
 _JSON = b"application/json"
 _OCTETS = b"application/octet-stream"
 _decoder = msgspec.json.Decoder(InferRequest)
-_encoder = msgspec.json.Encoder()
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -52,10 +47,12 @@ class Infer:
     route = "infer"
 
     def __init__(self, model: Model, interface: Interface) -> None:
-        self._model = model.name
-        self._version = model.version
+        named = {"model_name": model.name, "model_version": model.version}
+        self._before = msgspec.json.encode(named)[:-1] + b","
         self._read: Reader = reader(interface)
+        self._usual = usual(interface)
         self._write: Writer = writer(interface)
+        self._all = range(len(self._write.tensors))
         self._outputs = {spec.name: index for index, spec in enumerate(self._write.tensors)}
         self.metadata = ModelMetadata(
             name=model.name,
@@ -67,6 +64,11 @@ class Infer:
 
     def decode(self, call: Call) -> None:
         """Read JSON, and the binary tensors after it."""
+        if not call.head.json_length and self._usual is not None:
+            value = self._usual(call.body)
+            if value is not None:
+                call.value, call.asked = value, _PLAIN
+                return
         text, after = binary.split(call.body, call.head.json_length)
         try:
             request = _decoder.decode(text)
@@ -98,31 +100,17 @@ class Infer:
         """Write the outputs that were asked for, in the order in which they were."""
         asked: Asked = call.asked
         tail: list[bytes] = []
-        outputs: list[OutputTensor]
+        write = self._write
         if asked.outputs is None:
-            outputs = [
-                self._write(index, value, tail if asked.binary else None)
-                for index in range(len(self._outputs))
-            ]
+            to = tail if asked.binary else None
+            outputs = [write(index, value, to) for index in self._all]
         else:
             outputs = [
-                self._write(self._outputs[name], value, tail if in_binary else None)
+                write(self._outputs[name], value, tail if in_binary else None)
                 for name, in_binary in asked.outputs
             ]
-        try:
-            body = _encoder.encode(
-                InferResponse(
-                    model_name=self._model,
-                    model_version=self._version,
-                    id=UNSET if asked.id is None else asked.id,
-                    outputs=outputs,
-                )
-            )
-        except (TypeError, UnicodeEncodeError) as error:
-            raise PredictFailed(f"the answer cannot be written as JSON: {error}") from error
-        if b"null" in body:
-            for output in outputs:
-                refuse_nan(output.data, output.name)
+        given = b"" if asked.id is None else b'"id":%b,' % msgspec.json.encode(asked.id)
+        body = b'%b%b"outputs":[%b]}' % (self._before, given, b",".join(outputs))
         if not tail:
             return Response(_JSON, body)
         length = (JSON_LENGTH.lower().encode(), str(len(body)).encode())

@@ -3,14 +3,15 @@
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from shipmark_serve.contract.errors import InvalidInput
 from shipmark_serve.contract.schema import Binary, Tensors, TensorSpec, Text
 from shipmark_serve.contract.v2 import binary
-from shipmark_serve.contract.v2.binary import Tail
+from shipmark_serve.contract.v2.binary import Buffer, Tail
 from shipmark_serve.contract.v2.messages import (
     BASE64,
     BINARY_DATA_SIZE,
@@ -52,6 +53,55 @@ def reader(interface: Interface) -> Reader:
             return _Items(_bytes)
         case _:
             return _Items(_json(interface.input_type))
+
+
+def usual(interface: Interface) -> Callable[[Buffer], list[Any] | None] | None:
+    """A reader of the requests that most are: one tensor of numbers, flat, with nothing asked.
+
+    msgspec checks names, datatype and shape while it decodes. It answers None to any other
+    request; the ordinary reader then knows what is wrong with it, if anything. None where the
+    model has not one such tensor.
+    """
+    given = interface.schema.input
+    if not isinstance(given, Tensors) or len(given.tensors) != 1:
+        return None
+    (spec,) = given.tensors
+    if spec.datatype == "BYTES" or not spec.shape:
+        return None
+    from shipmark_serve.contract import arrays  # noqa: PLC0415 - text needs no numpy
+
+    lengths = [
+        Annotated[int, Meta(ge=0)] if length == -1 else Annotated[int, Meta(ge=length, le=length)]
+        for length in spec.shape
+    ]
+    tensor = msgspec.defstruct(
+        "UsualInput",
+        [
+            ("name", Literal[spec.name]),
+            ("datatype", Literal[spec.datatype]),
+            ("shape", tuple[tuple(lengths)]),  # type: ignore[misc] # made at run time
+            ("data", list[arrays.element(spec.datatype)]),  # type: ignore[misc] # likewise
+        ],
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    request = msgspec.defstruct(
+        "UsualRequest",
+        [("inputs", tuple[tensor])],  # type: ignore[valid-type] # likewise
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    decode: Callable[[Buffer], Any] = msgspec.json.Decoder(request).decode
+    name, dtype, array = spec.name, arrays.DTYPES[spec.datatype], arrays.array
+
+    def read(body: Buffer) -> list[Any] | None:
+        try:
+            (given,) = decode(body).inputs
+            return [{name: array(given.data, dtype).reshape(given.shape)}]
+        except (ValueError, OverflowError, RecursionError):
+            return None
+
+    return read
 
 
 class _Tensors:

@@ -4,20 +4,27 @@ import base64
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from shipmark_serve.codecs import json
+from shipmark_serve.codecs.json import refuse_nan
 from shipmark_serve.contract.errors import PredictFailed
-from shipmark_serve.contract.schema import Binary, Tensors, TensorSpec, Text
+from shipmark_serve.contract.schema import Binary, Tensors, Text
 from shipmark_serve.contract.v2 import binary
 from shipmark_serve.contract.v2.messages import (
     BASE64,
     BINARY_DATA_SIZE,
     CONTENT_TYPE,
     OutputTensor,
+    Parameters,
     TensorMetadata,
 )
 from shipmark_serve.predictor import Interface
 
 OUTPUT = "output"
+_MOST_SHAPES = 1024
+_encode = msgspec.json.Encoder().encode
 
 
 class Writer(Protocol):
@@ -27,8 +34,8 @@ class Writer(Protocol):
     def tensors(self) -> tuple[TensorMetadata, ...]:
         """What it writes."""
 
-    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> OutputTensor:
-        """Write one of the outputs; its bytes go to `tail` where that is given.
+    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> bytes:
+        """Write one of the outputs as JSON; its bytes go to `tail` where that is given.
 
         Raises:
             PredictFailed: The protocol has no form for it.
@@ -57,6 +64,7 @@ class _Tensors:
         self._stack = arrays.stack
         self._specs = schema.tensors
         self._stacked = stacked
+        self._before: dict[tuple[int, tuple[int, ...]], bytes] = {}
         self.tensors = tuple(
             TensorMetadata(
                 name=spec.name,
@@ -66,27 +74,40 @@ class _Tensors:
             for spec in schema.tensors
         )
 
-    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> OutputTensor:
-        spec: TensorSpec = self._specs[index]
+    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> bytes:
+        spec = self._specs[index]
         name = spec.name
         array = (
             self._stack([item[name] for item in value], spec) if self._stacked else value[0][name]
         )
-        if tail is None:
-            return OutputTensor(
-                name=name,
-                datatype=spec.datatype,
-                shape=array.shape,
-                data=array.ravel().tolist(),
+        shape = array.shape
+        if tail is not None:
+            data = self._to_binary(array, spec.datatype)
+            tail.append(data)
+            parameters = {BINARY_DATA_SIZE: len(data)}
+            return _encode(
+                OutputTensor(name=name, datatype=spec.datatype, shape=shape, parameters=parameters)
             )
-        data = self._to_binary(array, spec.datatype)
-        tail.append(data)
-        return OutputTensor(
-            name=name,
-            datatype=spec.datatype,
-            shape=array.shape,
-            parameters={BINARY_DATA_SIZE: len(data)},
-        )
+        before = self._before.get((index, shape))
+        if before is None:
+            before = self._begin(index, shape)
+        elements = array.ravel().tolist()
+        try:
+            data = _encode(elements)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise PredictFailed(f"{name!r} cannot be written as JSON: {error}") from error
+        if b"null" in data:
+            refuse_nan(elements, name)
+        return b"%b%b}" % (before, data)
+
+    def _begin(self, index: int, shape: tuple[int, ...]) -> bytes:
+        """A tensor of that shape in JSON as far as its data, which is most of what it takes."""
+        spec = self._specs[index]
+        if len(self._before) == _MOST_SHAPES:
+            self._before.clear()
+        tensor = OutputTensor(name=spec.name, datatype=spec.datatype, shape=shape)
+        before = self._before[index, shape] = _encode(tensor)[:-1] + b',"data":'
+        return before
 
 
 class _Items:
@@ -96,26 +117,30 @@ class _Items:
         self._element = element
         self.tensors = (TensorMetadata(name=OUTPUT, datatype="BYTES", shape=(-1,)),)
 
-    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> OutputTensor:
+    def __call__(self, index: int, value: list[Any], tail: list[bytes] | None) -> bytes:
         del index
         elements = [self._element(item) for item in value]
-        shape = (len(elements),)
+        parameters: Parameters | UnsetType = UNSET
+        texts: list[str] | UnsetType = UNSET
         if tail is not None:
             data = binary.pack(elements)
             tail.append(data)
             parameters = {BINARY_DATA_SIZE: len(data)}
-            return OutputTensor(name=OUTPUT, datatype="BYTES", shape=shape, parameters=parameters)
-        try:
-            texts = [element.decode() for element in elements]
-        except UnicodeDecodeError:
-            return OutputTensor(
+        else:
+            try:
+                texts = [element.decode() for element in elements]
+            except UnicodeDecodeError:
+                parameters = {CONTENT_TYPE: BASE64}
+                texts = [base64.b64encode(element).decode() for element in elements]
+        return _encode(
+            OutputTensor(
                 name=OUTPUT,
                 datatype="BYTES",
-                shape=shape,
-                parameters={CONTENT_TYPE: BASE64},
-                data=[base64.b64encode(element).decode() for element in elements],
+                shape=(len(elements),),
+                parameters=parameters,
+                data=texts,
             )
-        return OutputTensor(name=OUTPUT, datatype="BYTES", shape=shape, data=texts)
+        )
 
 
 def _text(item: str) -> bytes:
