@@ -12,17 +12,12 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import MutableSequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeAlias
 
 from shipmark_serve.contract.errors import Forbidden, LoadFailed, ServeError, Unauthenticated
 from shipmark_serve.lifecycle import Caller, Guard, Verdict
-
-ACCEPTED, UNAUTHENTICATED, FORBIDDEN = range(3)
-"""Places in the tally: how many requests were judged so."""
 
 _MOST_KNOWN = 10_000
 """Headers whose verdict is remembered. One token can be written as several, with more blanks."""
@@ -31,7 +26,6 @@ _BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*) *")
 _PREFIX_BYTES = 8
 
 _log = logging.getLogger(__name__)
-Tally: TypeAlias = "memoryview[float] | MutableSequence[float]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +75,19 @@ class TokenGuard:
     Args:
         file: The tokens.
         model: The name of the model that is served.
-        tally: Three numbers that it adds to.
+        numbers: It adds to three of them: how many requests were accepted, unauthenticated, and
+            forbidden.
+        first: The first of the three.
 
     Raises:
         LoadFailed: The file cannot be read, or is not right.
     """
 
-    def __init__(self, file: Path, model: str, tally: "Tally | None" = None) -> None:
+    def __init__(self, file: Path, model: str, numbers: list[float], first: int = 0) -> None:
         self._file = file
         self._model = model
-        self._tally: Tally = [0.0, 0.0, 0.0] if tally is None else tally
+        self._numbers = numbers
+        self._accepted, self._unauthenticated, self._forbidden = range(first, first + 3)
         self._known: dict[bytes, Caller] = {}
         self._stamp = _stamp(file)
         self._tokens = self._read()
@@ -101,7 +98,7 @@ class TokenGuard:
         caller = self._known.get(authorization)
         if caller is None:
             return self._judge(authorization)
-        self._tally[ACCEPTED] += 1.0
+        self._numbers[self._accepted] += 1.0
         return caller
 
     def refresh(self) -> None:
@@ -124,16 +121,16 @@ class TokenGuard:
         match = _BEARER.fullmatch(authorization)
         token = None if match is None else self._find(match[1])
         if token is None:
-            self._tally[UNAUTHENTICATED] += 1.0
+            self._numbers[self._unauthenticated] += 1.0
             if not authorization:
                 return Unauthenticated("the request has no token", hint=_HOW)
             if match is None:
                 return Unauthenticated("the Authorization header is not a bearer token", hint=_HOW)
             return Unauthenticated("the token is not one that this server knows", hint=_ASK)
         if not token.grants(self._model):
-            self._tally[FORBIDDEN] += 1.0
+            self._numbers[self._forbidden] += 1.0
             return Forbidden(f"{token.name} may not ask the model {self._model}", hint=_ASK)
-        self._tally[ACCEPTED] += 1.0
+        self._numbers[self._accepted] += 1.0
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         caller = self._known[authorization] = Caller(token.name)

@@ -17,8 +17,8 @@ from shipmark_serve.response import Response
 from shipmark_serve.settings import Settings
 from shipmark_serve.tracing import Tracer
 
-INTERVAL_S = 1.0
-"""How often what has no event of its own is looked at."""
+INTERVAL_S = 0.25
+"""How often the tokens are looked at, and the other processes told the numbers of this one."""
 
 
 class Depths(Protocol):
@@ -53,17 +53,17 @@ class Instruments:
     """
 
     def __init__(self, settings: Settings, shared: Region, role: str) -> None:
-        cells = shared.enter(role)
-        self._meter = Meter(cells)
+        self._row = shared.enter(role)
+        numbers = self._row.numbers
+        self._meter = Meter(numbers)
         self._page = Page(settings.model, shared)
         self._depths: Depths | None = None
         self.guard: Guard = OpenGuard()
         self._tokens: TokenGuard | None = None
         file = settings.server.tokens_file
         if file is not None:
-            start = LAYOUT.offset(GUARD, ("accepted",))
-            tally = cells[start : start + len(GUARD.series)]
-            self.guard = self._tokens = TokenGuard(Path(file), settings.model.name, tally)
+            first = LAYOUT.offset(GUARD, GUARD.series[0])
+            self.guard = self._tokens = TokenGuard(Path(file), settings.model.name, numbers, first)
         self._access = AccessLog(settings.server.log_format) if settings.server.access_log else None
         self._tracer = Tracer(settings.traces, settings.model) if settings.traces.wanted else None
         asked = [each for each in (self._meter, self._access, self._tracer) if each is not None]
@@ -88,6 +88,7 @@ class Instruments:
 
     def close(self) -> None:
         """Write and hand over what is left."""
+        self._sample()
         if self._access is not None:
             self._access.flush()
         if self._tracer is not None:
@@ -96,6 +97,7 @@ class Instruments:
     def _sample(self) -> None:
         if self._depths is not None:
             self._meter.gauge(waiting=self._depths.waiting, running=self._depths.running)
+        self._row.publish()
 
 
 class _Several:

@@ -30,13 +30,21 @@ _SUM = len(SECONDS) + 1
 
 
 class Meter:
-    """An observer that adds to one row of cells; see `Region.enter`."""
+    """An observer that adds to the numbers of one row; see `Region.enter`."""
 
-    __slots__ = ("_batch", "_batched", "_cells", "_depth", "_flight", "_inference", "_routes",
-                 "_wait")  # fmt: skip
+    __slots__ = (
+        "_batch",
+        "_batched",
+        "_depth",
+        "_flight",
+        "_inference",
+        "_numbers",
+        "_routes",
+        "_wait",
+    )
 
-    def __init__(self, cells: "memoryview[float]") -> None:
-        self._cells = cells
+    def __init__(self, numbers: list[float]) -> None:
+        self._numbers = numbers
         self._routes = _Known(
             {route: (_by_code(route), LAYOUT.offset(RESPONSE, (route,))) for route in ROUTES}, OTHER
         )
@@ -50,31 +58,31 @@ class Meter:
     def finished(self, call: Call, status: int, now: float) -> None:
         """Count a request."""
         # Written out, without a function for each number: this runs once a request.
-        cells = self._cells
+        numbers = self._numbers
         codes, response = self._routes[call.route]
-        cells[codes[status]] += 1.0
+        numbers[codes[status]] += 1.0
         seconds = now - call.began
-        cells[response + bisect_left(SECONDS, seconds)] += 1.0
-        cells[response + _SUM] += seconds
+        numbers[response + bisect_left(SECONDS, seconds)] += 1.0
+        numbers[response + _SUM] += seconds
         if call.started:
             seconds = call.started - call.queued
             wait = self._wait
-            cells[wait + bisect_left(SECONDS, seconds)] += 1.0
-            cells[wait + _SUM] += seconds
+            numbers[wait + bisect_left(SECONDS, seconds)] += 1.0
+            numbers[wait + _SUM] += seconds
 
     def batch(self, requests: int, rows: int, seconds: float) -> None:
         """Count a batch."""
-        cells = self._cells
-        cells[self._batched] += requests
-        cells[self._batch + bisect_left(ROWS, rows)] += 1.0
-        cells[self._batch + len(ROWS) + 1] += rows
-        cells[self._inference + bisect_left(SECONDS, seconds)] += 1.0
-        cells[self._inference + _SUM] += seconds
+        numbers = self._numbers
+        numbers[self._batched] += requests
+        numbers[self._batch + bisect_left(ROWS, rows)] += 1.0
+        numbers[self._batch + len(ROWS) + 1] += rows
+        numbers[self._inference + bisect_left(SECONDS, seconds)] += 1.0
+        numbers[self._inference + _SUM] += seconds
 
     def gauge(self, *, waiting: int, running: int) -> None:
         """Note how many requests wait and run now."""
-        self._cells[self._flight] = waiting + running
-        self._cells[self._depth] = waiting
+        self._numbers[self._flight] = waiting + running
+        self._numbers[self._depth] = waiting
 
 
 class _Known(dict[K, V]):

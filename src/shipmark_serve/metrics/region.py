@@ -4,6 +4,7 @@ A row has one writer, so that nothing is locked. It outlives the process that wr
 one in the same role goes on adding to it, and no counter ever falls.
 """
 
+import array
 import mmap
 import os
 import tempfile
@@ -26,6 +27,24 @@ class Member:
     pid: int
 
 
+class Row:
+    """The numbers of this process: added to in a list, and copied from there now and then.
+
+    A list is more than twice as fast as shared memory. What others see is as old as the last
+    copy, and what came after it is lost where the process is killed.
+    """
+
+    __slots__ = ("_cells", "numbers")
+
+    def __init__(self, cells: "memoryview[float]") -> None:
+        self.numbers: list[float] = list(cells)
+        self._cells = cells
+
+    def publish(self) -> None:
+        """Let the other processes see the numbers as they are now."""
+        self._cells[:] = memoryview(array.array("d", self.numbers))
+
+
 class Region:
     """One row of cells for each role, such as `http-0`.
 
@@ -46,7 +65,7 @@ class Region:
         self.descriptor = _memory(size) if descriptor is None else descriptor
         self._cells = memoryview(mmap.mmap(self.descriptor, size)).cast("d")
 
-    def enter(self, role: str) -> "memoryview[float]":
+    def enter(self, role: str) -> Row:
         """Take the row of a role; its gauges begin at zero, its counters where they were.
 
         To be called by the process itself, since its id is noted.
@@ -58,7 +77,7 @@ class Region:
                 for _, place in self.layout.series(family):
                     cells[place.start] = 0.0
         row[_PID] = float(os.getpid())
-        return cells
+        return Row(cells)
 
     def total(self) -> list[float]:
         """The sum of all rows."""

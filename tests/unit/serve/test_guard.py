@@ -88,7 +88,7 @@ def test_no_flood_makes_it_remember_more_than_it_may(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guards, "_MOST_KNOWN", 100)
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     for number in range(1000):
         assert isinstance(guard.check(bearer(f"guess{number}"), NOW), Unauthenticated)
         blanks = b"Bearer" + b" " * (number + 1) + b"s3cret"
@@ -97,7 +97,7 @@ def test_no_flood_makes_it_remember_more_than_it_may(
 
 
 def test_a_changed_file_is_taken_up_and_a_removed_token_is_out(file: Path) -> None:
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     assert isinstance(guard.check(bearer("s3cret"), NOW), Caller)
     assert isinstance(guard.check(bearer("new"), NOW), Unauthenticated)
     beside = file.with_suffix(".new")
@@ -111,7 +111,7 @@ def test_a_changed_file_is_taken_up_and_a_removed_token_is_out(file: Path) -> No
 
 def test_a_file_of_the_same_size_and_inode_is_seen_to_change(file: Path) -> None:
     file.write_text(line("one", "x"))
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     time.sleep(0.02)  # the clock of a file system may be as coarse as 10 ms
     file.write_text(line("two", "x"))
     guard.refresh()
@@ -122,7 +122,7 @@ def test_a_file_of_the_same_size_and_inode_is_seen_to_change(file: Path) -> None
 def test_a_broken_file_keeps_the_tokens_and_says_so_once(
     file: Path, damage: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     if damage is None:
         file.unlink()
     else:
@@ -144,7 +144,7 @@ def test_a_link_that_is_turned_is_a_change(tmp_path: Path) -> None:
         (tmp_path / name / "tokens").write_text(line(name))
     link = tmp_path / "data"
     link.symlink_to("one")
-    guard = TokenGuard(link / "tokens", "iris")
+    guard = TokenGuard(link / "tokens", "iris", [0.0] * 3)
     beside = tmp_path / "beside"
     beside.symlink_to("two")
     beside.replace(link)
@@ -156,7 +156,7 @@ def test_a_link_that_is_turned_is_a_change(tmp_path: Path) -> None:
 def test_a_token_written_down_by_mistake_is_not_repeated(file: Path) -> None:
     file.write_text(line("good") + "my-very-secret-token alice\n")
     with pytest.raises(LoadFailed, match="line 2") as caught:
-        TokenGuard(file, "iris")
+        TokenGuard(file, "iris", [0.0] * 3)
     assert "my-very-secret" not in caught.value.message + caught.value.hint
 
 
@@ -171,12 +171,12 @@ def test_a_file_that_cannot_be_read_ends_the_start(file: Path, content: bytes | 
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(LoadFailed, match="tokens file"):
-        TokenGuard(file, "iris")
+        TokenGuard(file, "iris", [0.0] * 3)
 
 
 def test_a_file_without_tokens_lets_nobody_in(file: Path) -> None:
     file.write_text("# nobody yet\n")
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     assert isinstance(guard.check(b"", NOW), Unauthenticated)
     assert isinstance(guard.check(bearer(""), NOW), Unauthenticated)
 
@@ -191,7 +191,7 @@ def test_exactly_the_listed_tokens_are_let_in(
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text("".join(line(token, "x") for token in known))
-    guard = TokenGuard(file, "iris")
+    guard = TokenGuard(file, "iris", [0.0] * 3)
     for token in [*asked, *known, *asked]:
         verdict: Verdict = guard.check(bearer(token), NOW)
         assert isinstance(verdict, Caller if token in known else ServeError)

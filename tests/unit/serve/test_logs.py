@@ -70,14 +70,14 @@ def test_a_line_of_json_whatever_is_said(message: str, capsys: pytest.CaptureFix
 def test_a_traceback_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("INFO", "json")
     try:
-        raise ValueError("bad\nrow")
+        int("bad\nrow")
     except ValueError:
         logging.getLogger("model").exception("predict raised")
     (line,) = capsys.readouterr().err.splitlines()
     found = json.loads(line)
     assert found["request_id"] == "-"
     assert found["exception"].startswith("Traceback")
-    assert found["exception"].endswith("ValueError: bad\nrow")
+    assert found["exception"].endswith(r"base 10: 'bad\nrow'")
 
 
 def access(form: logs.Format, calls: list[tuple[Call, int]]) -> list[bytes]:

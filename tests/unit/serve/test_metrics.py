@@ -128,15 +128,18 @@ def test_every_request_and_batch_is_counted_once(
     batches: list[tuple[int, int, float]],
 ) -> None:
     region = Region(LAYOUT, ["http-0", "http-1", "http-2"])
-    meters = [Meter(region.enter(role)) for role in region.roles]
+    rows = [region.enter(role) for role in region.roles]
+    meters = [Meter(row.numbers) for row in rows]
     codes: Counter[tuple[str, str]] = Counter()
     for route, status, seconds, wait, worker in requests:
         one = call(route, 1.0, *((5.0, 5.0 + wait) if wait is not None else ()))
         meters[worker].finished(one, status, 1.0 + seconds)
         known = route if route in ROUTES else "other"
         codes[known, str(status) if status in CODES else "other"] += 1
-    for number, rows, seconds in batches:
-        meters[0].batch(number, rows, seconds)
+    for number, size, seconds in batches:
+        meters[0].batch(number, size, seconds)
+    for row in rows:
+        row.publish()
     found = page(region)
     assert {
         (dict(labels)["route"], dict(labels)["code"]): value
@@ -177,10 +180,12 @@ def test_processes_add_up_and_counters_outlive_the_one_that_was_killed() -> None
     region = Region(LAYOUT, ["http-0", "http-1"])
 
     def serve(role: str) -> None:
-        meter = Meter(region.enter(role))
+        row = region.enter(role)
+        meter = Meter(row.numbers)
         for _ in range(1000):
             meter.finished(call("predict"), 200, 1.5)
         meter.gauge(waiting=3, running=2)
+        row.publish()
 
     in_a_child(lambda: serve("http-0"))
     in_a_child(lambda: serve("http-1"), killed=True)
@@ -189,7 +194,7 @@ def test_processes_add_up_and_counters_outlive_the_one_that_was_killed() -> None
     assert found[key] == 2000
     assert found["shipmark_queue_depth", ()] == 6
     assert found["shipmark_requests_in_flight", ()] == 10
-    in_a_child(lambda: region.enter("http-1").release(), killed=True)
+    in_a_child(lambda: region.enter("http-1").publish(), killed=True)
     assert page(region)["shipmark_queue_depth", ()] == 3, (
         "the gauges of a dead one are not its heir's"
     )
@@ -200,14 +205,17 @@ def test_processes_add_up_and_counters_outlive_the_one_that_was_killed() -> None
 def test_a_process_that_was_not_forked_finds_the_region_by_its_descriptor() -> None:
     region = Region(LAYOUT, ["http-0", "inference-0"])
     again = Region(LAYOUT, ["http-0", "inference-0"], descriptor=os.dup(region.descriptor))
-    Meter(again.enter("inference-0")).batch(1, 7, 0.1)
+    row = again.enter("inference-0")
+    Meter(row.numbers).batch(1, 7, 0.1)
+    assert page(region)["shipmark_batch_rows_sum", ()] == 0
+    row.publish()
     assert page(region)["shipmark_batch_rows_sum", ()] == 7
 
 
 def test_the_page_says_what_is_served_and_what_the_processes_use() -> None:
     region = Region(LAYOUT, ["http-0", "inference-0"])
     region.enter("http-0")
-    in_a_child(lambda: region.enter("inference-0").release())
+    in_a_child(lambda: region.enter("inference-0").publish())
     found = page(region)
     labels = {
         "name": "iris",
@@ -247,7 +255,9 @@ def test_what_a_process_has_used_is_what_the_kernel_says() -> None:
 )
 def test_the_page_is_in_the_format_that_was_asked_for(accept: str, form: bytes) -> None:
     region = Region(LAYOUT, ["http-0"])
-    Meter(region.enter("http-0")).finished(call("predict"), 200, 1.5)
+    row = region.enter("http-0")
+    Meter(row.numbers).finished(call("predict"), 200, 1.5)
+    row.publish()
     answer = Page(MODEL, region).answer(accept)
     assert answer.media_type == form
     read = prometheus if form == TEXT else openmetrics

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +46,9 @@ def call(traceparent: str = "", *, ran: bool = True) -> Call:
 def spans(one: Call, status: int = 200, **settings: str) -> dict[str, ReadableSpan]:
     exporter = InMemorySpanExporter()
     tracer = Tracer(
-        msgspec.convert({f"traces_{key}": value for key, value in settings.items()}), MODEL, exporter
+        msgspec.convert({f"traces_{key}": value for key, value in settings.items()}, Traces),
+        MODEL,
+        exporter,
     )
     tracer.finished(one, status, 11.0)
     tracer.close()
@@ -144,7 +147,7 @@ def test_no_header_breaks_it(header: bytes) -> None:
 )
 def test_a_setting_that_is_not_known_ends_the_start(settings: dict[str, str], message: str) -> None:
     with pytest.raises(LoadFailed, match=message):
-        Tracer(Traces(**settings), MODEL)
+        Tracer(msgspec.convert(settings, Traces), MODEL)
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
