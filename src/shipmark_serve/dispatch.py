@@ -90,6 +90,12 @@ class Dispatcher:
             call.settled = True
             call.done(call)
 
+    def wake(self) -> None:
+        """Look again for what can be started."""
+        if self._waiting and not self._turn_is_set:
+            self._turn_is_set = True
+            self._loop.call_soon(self._turn)
+
     def ended(self, batch: Batch) -> None:
         """Take back a batch that lanes have run."""
         self._started -= 1
@@ -98,9 +104,7 @@ class Dispatcher:
             self._observer.batch(len(batch), first.batch_rows, first.seconds)
         for call in batch:
             self.settle(call)
-        if self._waiting and not self._turn_is_set:
-            self._turn_is_set = True
-            self._loop.call_soon(self._turn)
+        self.wake()
 
     def _turn(self) -> None:
         self._turn_is_set = False
@@ -118,9 +122,8 @@ class Dispatcher:
                 for call in batch:
                     self._watch(call, now)
             now = time.monotonic()
-            if now - began > _TURN_S and self._waiting and not self._turn_is_set:
-                self._turn_is_set = True
-                self._loop.call_soon(self._turn)
+            if now - began > _TURN_S:
+                self.wake()
                 break
         for call in late:
             self._expire(call)

@@ -33,10 +33,17 @@ class Depths(Protocol):
         """Requests, or batches of them, that inference works on."""
 
 
-def region(http: int, inference: int) -> Region:
-    """Memory for the numbers of a server of so many processes; made before the first is forked."""
+def region(http: int, inference: int, descriptor: int | None = None) -> Region:
+    """Memory for the numbers of a server of so many processes, which outlives each of them.
+
+    Args:
+        http: Processes that answer requests.
+        inference: Processes that run the model.
+        descriptor: Of memory made before the first of them was forked; None makes new memory.
+    """
     roles = [f"http-{number}" for number in range(http)]
-    return Region(LAYOUT, [*roles, *(f"inference-{number}" for number in range(inference))])
+    roles += [f"inference-{number}" for number in range(inference)]
+    return Region(LAYOUT, roles, descriptor=descriptor)
 
 
 class Instruments:

@@ -15,8 +15,8 @@ from shipmark_serve.contract.errors import LoadFailed, ServeError, ShipmarkError
 from shipmark_serve.contract.golden import Golden
 from shipmark_serve.contract.schema import Binary
 from shipmark_serve.endpoints.predict import Predict
-from shipmark_serve.measuring import measure
-from shipmark_serve.placement import Cost
+from shipmark_serve.measuring import holds_lock, measure
+from shipmark_serve.placement import SLOW_S, Cost
 from shipmark_serve.predictor import Loader, ModelFiles
 from shipmark_serve.servable import Servable
 from shipmark_serve.settings import Settings
@@ -33,6 +33,8 @@ class Loaded:
     servable: Servable
     cost: Cost | None
     """What it costs here; None where that could not be measured."""
+    holds_lock: bool
+    """Whether it was seen to keep other threads from running."""
 
 
 def load(settings: Settings) -> Loaded:
@@ -68,7 +70,9 @@ def load(settings: Settings) -> Loaded:
     servable = Servable(predictor)
     _log.info("loaded %s in %.2f s", model.name, time.monotonic() - began)
     samples = _rehearse(servable, settings)
-    return Loaded(servable, measure(predictor, samples))
+    cost = measure(predictor, samples)
+    slow = cost is not None and cost.of(1) >= SLOW_S and predictor.interface.threads == 1
+    return Loaded(servable, cost, slow and holds_lock(predictor, samples))
 
 
 def _rehearse(servable: Servable, settings: Settings) -> list[Any]:

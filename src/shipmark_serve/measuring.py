@@ -1,7 +1,10 @@
 """What a model costs on this machine, measured before the first request."""
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -13,6 +16,10 @@ _ROWS = 8
 _ENOUGH_S = 0.004
 _TOO_LONG_S = 0.05
 _MAX_RUNS = 50
+_NAP_S = 5e-4
+_HELD_S = 3e-3
+_WATCHED_S = 0.02
+_ATTEMPTS = 5
 
 
 def measure(predictor: Predictor, samples: list[Any]) -> Cost | None:
@@ -53,6 +60,51 @@ def measure(predictor: Predictor, samples: list[Any]) -> Cost | None:
         return Cost(base_s=0.0, row_s=one_s)
     eight_s = _time(predict, several)
     return None if eight_s is None else Cost.fitted(one_s, eight_s)
+
+
+def holds_lock(predictor: Predictor, samples: list[Any]) -> bool:
+    """Whether the model keeps the other threads of its process from running.
+
+    A thread that wants to wake up every half millisecond has to wait for the interpreter's
+    switch interval, 5 ms, where it does.
+
+    Args:
+        predictor: The model.
+        samples: Values that it has answered already.
+    """
+    if not samples:
+        return False
+    for _ in range(_ATTEMPTS):
+        # What else is imported meanwhile holds the lock as well.
+        if _wakes_after(partial(time.sleep, _WATCHED_S)) < _HELD_S / 2:
+            return _wakes_after(partial(_repeat, predictor.predict, samples[0])) > _HELD_S
+    return False
+
+
+def _wakes_after(work: Callable[[], None]) -> float:
+    """How long a thread that asks for half a millisecond sleeps meanwhile, in seconds."""
+    naps: list[float] = []
+    over = threading.Event()
+
+    def nap() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            time.sleep(_NAP_S)
+            naps.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=nap, daemon=True)
+    thread.start()
+    work()
+    over.set()
+    thread.join()
+    return median(naps)
+
+
+def _repeat(predict: Callable[[Any], Any], value: Any) -> None:
+    end = time.monotonic() + _WATCHED_S
+    with suppress(Exception):
+        while time.monotonic() < end:
+            predict(value)
 
 
 def _time(predict: Callable[[Any], Any], value: Any) -> float | None:

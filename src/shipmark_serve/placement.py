@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 MICROSECONDS = 200e-6
 """A model that takes less is run on the event loop: to hand it to a thread would cost as much."""
+SLOW_S = 2e-3
+"""A model that takes longer and holds the lock is run in processes, one for each CPU."""
 TURN_S = 2e-3
 """How long one request may keep the event loop."""
 WORTH = 1.5
@@ -41,7 +43,9 @@ class Placement:
     """What was chosen."""
 
     threads: int
-    """Inference threads; 0: the event loop itself."""
+    """Inference threads; 0: the event loop itself, or processes."""
+    processes: int = 0
+    """Inference processes."""
     max_batch_size: int
     """1: no batching."""
     max_loop_rows: int = 0
@@ -54,7 +58,9 @@ def choose(
     joins: bool,
     model_threads: int | None,
     cpus: int,
+    holds_lock: bool,
     threads: int | None,
+    processes: int | None,
     max_batch_size: int | None,
 ) -> Placement:
     """Choose, unless it is set.
@@ -64,12 +70,19 @@ def choose(
         joins: Whether the model can answer several requests at once.
         model_threads: How many threads may be inside it at once; None: as many as there are CPUs.
         cpus: How many there are.
+        holds_lock: Whether it keeps other threads of its process from running.
         threads: The setting; None: choose.
+        processes: The setting; None: choose.
         max_batch_size: The setting; None: choose.
     """
     # Only what may be called by any thread may be called by the loop's.
     quick = model_threads is None and cost is not None and cost.of(1) < MICROSECONDS
-    if threads is None:
+    if processes is None:
+        slow = cost is not None and cost.of(1) >= SLOW_S
+        processes = cpus if holds_lock and slow and threads is None and cpus > 1 else 0
+    if processes:
+        threads = 0
+    elif threads is None:
         threads = 0 if quick else model_threads or cpus
     if not joins:
         max_batch_size = 1
@@ -78,7 +91,12 @@ def choose(
         worth = cost is None or cost.gain >= WORTH
         max_batch_size = MAX_BATCH_SIZE if worth else 1
     max_loop_rows = 0
-    if threads == 0:
+    if threads == 0 and not processes:
         row_s = cost.row_s if cost is not None else 0.0
         max_loop_rows = max(max_batch_size, int(TURN_S / max(row_s, 1e-7)))
-    return Placement(threads=threads, max_batch_size=max_batch_size, max_loop_rows=max_loop_rows)
+    return Placement(
+        threads=threads,
+        processes=processes,
+        max_batch_size=max_batch_size,
+        max_loop_rows=max_loop_rows,
+    )

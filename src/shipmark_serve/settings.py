@@ -29,8 +29,9 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     root: str = IMAGE_ROOT
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
-    listen_fd: Annotated[int, Meta(ge=3)] | None = None
-    """An inherited, listening TCP socket; host and port are then not used."""
+    listen_fd: Annotated[str, Meta(pattern=r"^[0-9]+(,[0-9]+)*$")] | None = None
+    """An inherited, listening TCP socket, or one for each worker, with commas between; host and
+    port are then not used."""
     grace_s: Annotated[int, Meta(ge=0)] = 25
     """How long requests in flight may take after SIGTERM."""
     max_connections: Annotated[int, Meta(ge=1)] = 4096
@@ -51,6 +52,11 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     """Digests of the tokens that are let in; None lets in everybody."""
     metrics: Literal["open", "guarded", "off"] = "open"
     """Whether /metrics is answered to everybody, to those who have a token, or not at all."""
+
+    @property
+    def listen_fds(self) -> tuple[int, ...]:
+        """The inherited sockets."""
+        return tuple(map(int, self.listen_fd.split(","))) if self.listen_fd else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

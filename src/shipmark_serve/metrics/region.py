@@ -62,7 +62,9 @@ class Region:
         self.roles = tuple(roles)
         self._stride = _LINE * -(-(layout.size + 1) // _LINE)
         size = self._stride * len(self.roles) * _CELL_BYTES
-        self.descriptor = _memory(size) if descriptor is None else descriptor
+        self.descriptor = _memory() if descriptor is None else descriptor
+        if os.fstat(self.descriptor).st_size < size:
+            os.ftruncate(self.descriptor, size)
         self._cells = memoryview(mmap.mmap(self.descriptor, size)).cast("d")
 
     def enter(self, role: str) -> Row:
@@ -94,11 +96,8 @@ class Region:
         return self._cells[start : start + self._stride]
 
 
-def _memory(size: int) -> int:
+def _memory() -> int:
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("shipmark-metrics")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
+        return os.memfd_create("shipmark-metrics")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -45,7 +45,7 @@ def test_the_environment_comes_before_the_description(description: dict[str, str
         "MODEL_PATH": "/weights",
     }
     settings = read(description | given)
-    assert (settings.server.port, settings.server.listen_fd) == (0, 5)
+    assert (settings.server.port, settings.server.listen_fds) == (0, (5,))
     assert settings.serve == ServeSettings(timeout_s=0.5, threads=8)
     assert settings.weights == Path("/weights")
 
