@@ -112,6 +112,21 @@ VERBS: dict[str, Notes] = {
         "[server's](server.md#exit-codes).",
         see={"the server": "server.md"},
     ),
+    "up": Notes(
+        arguments={
+            "PATH_OR_IMAGE": "a directory, model file or zip, `-` for a zip on standard "
+            "input, or the name of an image in the local store; the current directory where "
+            "it is left out"
+        },
+        example="shipmark up examples/digits --name digits-a --cpus 1 --memory 512M "
+        "-e SHIPMARK_TIMEOUT_S=10",
+        json=_STATUS
+        | {
+            "digest": "of the image index that was started; `ps` gives the manifest that serves",
+            "manifest": "digest of the image manifest for this host",
+        },
+        see={"the sandbox": "sandbox.md", "the server's settings": "server.md#settings"},
+    ),
     "profile": Notes(
         arguments={"PATH": f"{_PATH} where it is left out; `-` is a zip on standard input"},
         example="shipmark profile examples/digits --runs 1000\n"
@@ -131,21 +146,6 @@ VERBS: dict[str, Notes] = {
         remark="onnxruntime counts in whole microseconds: of an operator that takes less, look at "
         "more rows.",
         see={"the server": "server.md"},
-    ),
-    "up": Notes(
-        arguments={
-            "PATH_OR_IMAGE": "a directory, model file or zip, `-` for a zip on standard "
-            "input, or the name of an image in the local store; the current directory where "
-            "it is left out"
-        },
-        example="shipmark up examples/digits --name digits-a --cpus 1 --memory 512M "
-        "-e SHIPMARK_TIMEOUT_S=10",
-        json=_STATUS
-        | {
-            "digest": "of the image index that was started; `ps` gives the manifest that serves",
-            "manifest": "digest of the image manifest for this host",
-        },
-        see={"the sandbox": "sandbox.md", "the server's settings": "server.md#settings"},
     ),
     "bench": Notes(
         arguments={"URL|NAME": "the server's address, or a deployment as `shipmark ps` lists it"},

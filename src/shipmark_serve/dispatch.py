@@ -34,6 +34,8 @@ class Dispatcher:
         self._turn_is_set = False
         self._timer: asyncio.TimerHandle | None = None
         self._started = 0
+        """Batches that have not ended."""
+        self._running = 0
 
     def use(self, lanes: Lanes, *, max_batch_size: int, max_wait_s: float, inline: bool) -> None:
         """Run inference in `lanes` from now on.
@@ -58,8 +60,8 @@ class Dispatcher:
 
     @property
     def running(self) -> int:
-        """Batches that were started and have not ended."""
-        return self._started
+        """Requests in batches that were started and have not ended."""
+        return self._running
 
     def refusal(self) -> ServeError | None:
         """Why one more request cannot be admitted now; None where it can."""
@@ -99,6 +101,7 @@ class Dispatcher:
     def ended(self, batch: Batch) -> None:
         """Take back a batch that lanes have run."""
         self._started -= 1
+        self._running -= len(batch)
         first = batch[0]
         if first.started:
             self._observer.batch(len(batch), first.batch_rows, first.seconds)
@@ -118,6 +121,7 @@ class Dispatcher:
             if not batch:
                 break
             self._started += 1
+            self._running += len(batch)
             if not lanes.start(batch) and self._inline:
                 for call in batch:
                     self._watch(call, now)

@@ -30,7 +30,7 @@ class Depths(Protocol):
 
     @property
     def running(self) -> int:
-        """Requests, or batches of them, that inference works on."""
+        """Requests that inference works on."""
 
 
 def region(http: int, inference: int, descriptor: int | None = None) -> Region:

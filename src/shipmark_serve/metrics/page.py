@@ -6,6 +6,7 @@ import shipmark_serve
 from shipmark_serve.contract.model import Model
 from shipmark_serve.metrics import exposition
 from shipmark_serve.metrics.exposition import Sample
+from shipmark_serve.metrics.families import LAYOUT
 from shipmark_serve.metrics.family import Family
 from shipmark_serve.metrics.process import usage
 from shipmark_serve.metrics.region import Region
@@ -44,6 +45,10 @@ _STARTED = Family(
     unit="seconds",
     labels=("process",),
 )
+
+
+FAMILIES = (_MODEL, _SERVER, *LAYOUT.families, _CPU, _RESIDENT, _STARTED)
+"""Everything that a page can show, in order."""
 
 
 class Page:
