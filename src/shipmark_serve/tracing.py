@@ -130,8 +130,7 @@ class Tracer:
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 f"traces are configured, and {error.name} is not installed",
-                hint="add opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http to the "
-                "requirements, or: pip install 'shipmark-serve[otel]'",
+                hint="add shipmark-serve[otel] to the requirements, or set OTEL_SDK_DISABLED=true",
             ) from error
         self._api = trace
         resource = Resource.create(
