@@ -61,10 +61,10 @@ def _closed_loop(port: int, duration_s: float) -> Iterator[float]:
 
 def test_a_queue_shows_as_it_must_for_these_very_arrivals(start: Start) -> None:
     # One server, constant service, first come first served: waiting follows by Lindley's equation.
-    service_s = 0.006
+    service_s = 0.04
     port = start("constant", service_s)
-    load = load_on(port, rate_per_s=110.0, duration_s=6.0, seed=5)
-    times = schedule("poisson", rate_per_s=110.0, duration_s=6.0, seed=5)
+    load = load_on(port, rate_per_s=18.0, duration_s=6.0, seed=5)
+    times = schedule("poisson", rate_per_s=18.0, duration_s=6.0, seed=5)
     free_s, expected = 0.0, []
     for at_s in times:
         free_s = max(free_s, at_s) + service_s
@@ -76,7 +76,7 @@ def test_a_queue_shows_as_it_must_for_these_very_arrivals(start: Start) -> None:
     assert each.answered == each.due == len(times)
     for fraction, measured_s in ((0.5, each.latency.p50_s), (0.9, each.latency.p90_s)):
         exact_s = expected[math.ceil(fraction * len(expected)) - 1]
-        assert measured_s == pytest.approx(exact_s, rel=0.35, abs=0.003)
+        assert measured_s == pytest.approx(exact_s, rel=0.15, abs=0.025)
     assert each.latency.p90_s > 2 * service_s, "without waiting there is nothing to see"
 
 
