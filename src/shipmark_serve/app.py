@@ -168,7 +168,7 @@ class App:
         body = bytearray()
         more = True
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with asyncio.timeout(self._service.settings.timeout_s):
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
