@@ -139,7 +139,7 @@ class App:
         self._service.admit(call)
         if call.error is not None:
             raise call.error
-        call.body = await self._body(call, receive)
+        call.body = await self._body(receive)
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def done(call: Call) -> None:
@@ -157,7 +157,7 @@ class App:
         call.gone = True
         return Response(b"", b"", GONE)
 
-    async def _body(self, call: Call, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         """Read the body, as far as it may go.
 
         Raises:

@@ -15,8 +15,8 @@ from shipmark_serve.contract.errors import LoadFailed, ServeError, ShipmarkError
 from shipmark_serve.contract.golden import Golden
 from shipmark_serve.contract.schema import Binary
 from shipmark_serve.endpoints.predict import Predict
-from shipmark_serve.measuring import holds_lock, measure
-from shipmark_serve.placement import SLOW_S, Cost
+from shipmark_serve.measuring import holds_lock, measure, rows_are_independent
+from shipmark_serve.placement import SLOW_S, WORTH, Cost
 from shipmark_serve.predictor import Loader, ModelFiles
 from shipmark_serve.servable import Servable
 from shipmark_serve.settings import Settings
@@ -71,6 +71,10 @@ def load(settings: Settings) -> Loaded:
     _log.info("loaded %s in %.2f s", model.name, time.monotonic() - began)
     samples = _rehearse(servable, settings)
     cost = measure(predictor, samples)
+    most = settings.serve.max_batch_size
+    wanted = most > 1 if most is not None else cost is None or cost.gain >= WORTH
+    if wanted and predictor.interface.rows and not rows_are_independent(predictor, samples):
+        servable.separate("two rows together were not answered as they are apart")
     slow = cost is not None and cost.of(1) >= SLOW_S and predictor.interface.threads == 1
     return Loaded(servable, cost, slow and holds_lock(predictor, samples))
 

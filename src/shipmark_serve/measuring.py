@@ -62,6 +62,33 @@ def measure(predictor: Predictor, samples: list[Any]) -> Cost | None:
     return None if eight_s is None else Cost.fitted(one_s, eight_s)
 
 
+def rows_are_independent(predictor: Predictor, samples: list[Any]) -> bool:
+    """Whether requests can be joined by their rows, tried on two rows that differ.
+
+    Args:
+        predictor: A model of tensors.
+        samples: Values that it has answered already; rows are made up where there are not two.
+    """
+    from shipmark_serve import rows  # noqa: PLC0415 - a model of text needs no numpy
+
+    given = predictor.interface.schema.input
+    if not isinstance(given, Tensors):
+        return False
+    found = [
+        {name: array[index : index + 1] for name, array in value.items()}
+        for value in samples
+        for index in range(len(next(iter(value.values()))))
+    ]
+    one = found[0] if found else _made_up(given)
+    other = found[-1] if found else one
+    if len(found) < 2 or any(one[name].shape != other[name].shape for name in one):
+        other = _opposite(one)
+    try:
+        return rows.independent(predictor.predict, one, other)
+    except Exception:  # noqa: BLE001 - rows that were made up are not what it takes
+        return False
+
+
 def holds_lock(predictor: Predictor, samples: list[Any]) -> bool:
     """Whether the model keeps the other threads of its process from running.
 
@@ -122,6 +149,18 @@ def _time(predict: Callable[[Any], Any], value: Any) -> float | None:
     return median(runs)
 
 
+def _opposite(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that differs, in sign too; small whole numbers, since those may be indices."""
+    return {
+        name: array
+        if array.dtype == object
+        else -array - array.dtype.type(0.5)
+        if array.dtype.kind == "f"
+        else (array == 0).astype(array.dtype)
+        for name, array in row.items()
+    }
+
+
 def _made_up(given: Tensors) -> dict[str, Any]:
     import numpy  # noqa: PLC0415 - a model of text needs no numpy
 
@@ -130,7 +169,7 @@ def _made_up(given: Tensors) -> dict[str, Any]:
     return {
         spec.name: numpy.full(
             [1 if length == -1 else length for length in spec.shape],
-            "" if spec.datatype == "BYTES" else 0,
+            "" if spec.datatype == "BYTES" else 1,
             DTYPES[spec.datatype],
         )
         for spec in given.tensors

@@ -45,6 +45,11 @@ class Servable:
         """Whether it can answer several calls at once."""
         return self._rows is not None or self.interface.predict_batch is not None
 
+    def separate(self, why: str) -> None:
+        """Join no calls by their rows from now on."""
+        _log.warning("requests are not joined: %s", why)
+        self._rows = None
+
     def decode(self, call: Call) -> None:
         """Read a call's body, and count its rows.
 
@@ -61,7 +66,7 @@ class Servable:
             call.key = self._rows.key(value)
 
     def run(self, calls: list[Call]) -> None:
-        """Response calls whose keys are equal, together where they are several.
+        """Answer calls whose keys are equal, together where they are several.
 
         A batch that fails is run again one by one, so that only those fail that are at fault.
         """
@@ -70,7 +75,7 @@ class Servable:
         for call in calls:
             call.started = began
             call.batch_rows = rows
-        if len(calls) > 1:
+        if len(calls) > 1 and self.joins:
             try:
                 values = self._together(calls)
             except BaseException as error:  # noqa: BLE001 - also a model that calls sys.exit
@@ -117,7 +122,11 @@ class Servable:
     def _alone(self, call: Call) -> list[Any]:
         if self.interface.predict_batch is not None:
             return self._checked_batch(call.value)
-        return [self._checked(self._predict(item)) for item in call.value]
+        answers = [self._checked(self._predict(item)) for item in call.value]
+        if self._rows is not None and not self._rows.follows(answers[0], call.rows):
+            # It is an answer all the same; but the model does not answer row by row.
+            self.separate(f"the model answered {call.rows} rows with another number of them")
+        return answers
 
     def _together(self, calls: list[Call]) -> list[list[Any]]:
         """The outputs of all calls, in order.

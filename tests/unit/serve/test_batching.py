@@ -39,7 +39,8 @@ def queue(items: list[Request], most: int, wait_s: float = 0.0) -> Queue[Request
 
 
 def drained(waiting: Queue[Request], now: float) -> tuple[list[list[Request]], list[Request]]:
-    batches, late = [], []
+    batches: list[list[Request]] = []
+    late: list[Request] = []
     while batch := waiting.take(now, late):
         batches.append(batch)
     return batches, late
