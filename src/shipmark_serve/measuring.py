@@ -80,11 +80,11 @@ def rows_are_independent(predictor: Predictor, samples: list[Any]) -> bool:
         for index in range(len(next(iter(value.values()))))
     ]
     one = found[0] if found else _made_up(given)
-    other = found[-1] if found else one
-    if len(found) < 2 or any(one[name].shape != other[name].shape for name in one):
-        other = _opposite(one)
+    others = [_opposite(one)]
+    if len(found) > 1 and all(one[name].shape == found[-1][name].shape for name in one):
+        others.append(found[-1])
     try:
-        return rows.independent(predictor.predict, one, other)
+        return all(rows.independent(predictor.predict, one, other) for other in others)
     except Exception:  # noqa: BLE001 - rows that were made up are not what it takes
         return False
 
