@@ -20,14 +20,13 @@ from benchmarks.serving.models import Model, make
 from benchmarks.serving.page import render, table
 from benchmarks.serving.peers import FASTAPI, PEERS
 from benchmarks.serving.processes import Failed
-from benchmarks.serving.report import IMAGE, SOURCE, Left, Machine, Report, dumps
+from benchmarks.serving.report import IMAGE, OURS, SOURCE, Left, Machine, Report, dumps
 from benchmarks.serving.shipmark import guarded
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "serving.json"
 PAGE = ROOT / "docs" / "benchmarks" / "serving.md"
-_OURS = (SOURCE, IMAGE)
-_NAMES = (*_OURS, *(peer.name for peer in PEERS))
+_NAMES = (*OURS, *(peer.name for peer in PEERS))
 _MODELS = ("iris", "mlp", "conv")
 _LONGER = 3
 """A load of the slow model is so many times longer."""

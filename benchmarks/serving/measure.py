@@ -12,7 +12,7 @@ from benchmarks.serving.ask import Ask
 from benchmarks.serving.contenders import Contender
 from benchmarks.serving.models import Model
 from benchmarks.serving.processes import Failed
-from benchmarks.serving.report import BASELINE, CONNECTIONS, Bare, Left, Row, Start
+from benchmarks.serving.report import BASELINE, CONNECTIONS, OURS, Bare, Left, Row, Start
 from benchmarks.serving.wrk import Figures, wrk
 
 _WARM_S = 1
@@ -52,7 +52,7 @@ class Comparison:
     left: list[Left] = field(default_factory=list)
     _series: dict[tuple[str, str, int], _Series] = field(default_factory=dict)
     _starts: dict[str, _Starts] = field(default_factory=dict)
-    _bare: list[float] = field(default_factory=list)
+    _bare: dict[str, list[float]] = field(default_factory=dict)
     _lost: set[str] = field(default_factory=set)
 
     def run(self, rounds: int, *, until: float) -> int:
@@ -108,10 +108,15 @@ class Comparison:
 
     def bare(self) -> list[Bare]:
         """The model without a server, where that was run."""
-        rates = tuple(round(each, 2) for each in self._bare)
-        return (
-            [Bare(model=self.model.name, threads=self.threads, rate_per_s=rates)] if rates else []
-        )
+        return [
+            Bare(
+                model=self.model.name,
+                server=server,
+                threads=self.threads,
+                rate_per_s=tuple(round(each, 2) for each in rates),
+            )
+            for server, rates in self._bare.items()
+        ]
 
     def _round(self, number: int, probe: Callable[[], dict[int, Figures]], asked: Ask) -> None:
         before = probe()
@@ -136,8 +141,6 @@ class Comparison:
             before = after
         for connections, figures in before.items():
             self._add(BASELINE, asked.form, connections, figures, figures.rate_per_s)
-        if self.model.name == "conv":
-            self._bare.append(self._without_server())
 
     def _measured(self, contender: Contender) -> dict[tuple[str, int], Figures]:
         found = {}
@@ -153,6 +156,8 @@ class Comparison:
                         f"  {asked.form}, {n}: {figures.rate_per_s:,.0f} a second, "
                         f"p99 {figures.p99_s * 1e3:.1f} ms"
                     )
+            if self.model.name == "conv" and contender.name in OURS:
+                self._bare.setdefault(contender.name, []).append(self._without_server())
             starts = self._starts.setdefault(contender.name, _Starts())
             starts.start_s.append(server.start_s)
             starts.memory_bytes.append(server.memory_bytes())

@@ -13,6 +13,9 @@ before it is measured. onnxruntime has one thread within an operator everywhere.
 In a round every server is started, measured and ended in turn. FastAPI is probed before and after
 each, and the ratio is to the mean of the two. The order moves on from round to round.
 
+Bare is onnxruntime in a loop on as many threads as there are cores, without a server: run just
+after the last load of Shipmark, while that is idle.
+
 Memory is the proportional set size of all processes of a server after the load; start is the time
 until the first right answer.
 

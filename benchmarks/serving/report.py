@@ -9,7 +9,7 @@ from shipmark_serve.contract.records import Record
 FORMAT = 1
 MEGABYTE = 1_000_000
 BASELINE = "fastapi"
-SOURCE, IMAGE = "shipmark", "shipmark-image"
+SOURCE, IMAGE = OURS = ("shipmark", "shipmark-image")
 CONNECTIONS = (16, 64)
 
 
@@ -78,9 +78,10 @@ class Left(Record, frozen=True, kw_only=True):
 
 
 class Bare(Record, frozen=True, kw_only=True):
-    """The model run in a loop, without a server."""
+    """The model run in a loop without a server, each time just after a server's last load."""
 
     model: str
+    server: str
     threads: int
     rate_per_s: tuple[float, ...]
 

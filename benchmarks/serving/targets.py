@@ -73,6 +73,8 @@ def _large(
 ) -> Iterator[Target]:
     if mine := rows.get(("conv", server, "v2 binary", 64)):
         for bare in report.bare:
+            if bare.server != server:
+                continue
             share = median(
                 one / other for one, other in zip(mine.rate_per_s, bare.rate_per_s, strict=False)
             )

@@ -88,7 +88,7 @@ REPORT = Report(
     ),
     starts=(Start(model="iris", server=SOURCE, start_s=(0.5, 0.7), memory_bytes=(80_000_000,)),),
     left=(Left(server="ray", model="all", reason="it\ncannot be had"),),
-    bare=(Bare(model="conv", threads=2, rate_per_s=(200.0, 205.0)),),
+    bare=(Bare(model="conv", server=SOURCE, threads=2, rate_per_s=(200.0, 205.0)),),
     costs=(Cost(model="iris", form="JSON", with_s=(1.0, 1.1), without_s=(0.95, 1.0)),),
     processes=Processes(one_per_s=(50.0,), two_per_s=(90.0,)),
     overload=Overload(
