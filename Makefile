@@ -1,9 +1,9 @@
 # Every verb is one line; what it does stands in dev/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check fix test bench bench-build docs clean
+.PHONY: help setup demo check fix test bench bench-build bench-serving docs clean
 
 help:   ## list these verbs
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 setup:  ## install Shipmark into .venv, with what its tests need
 	@dev/setup.sh
 demo:   ## take examples/digits from package to answer
@@ -18,6 +18,8 @@ bench:  ## measure; prints figures with machine and versions
 	@dev/bench.sh
 bench-build:   ## build beside docker build; writes benchmarks/results and its page in docs
 	@dev/bench-build.sh
+bench-serving: ## measure serving beside other servers; writes docs/benchmarks/serving.md
+	@dev/bench-serving.sh $(ARGS)
 docs:   ## write the reference pages anew from the commands
 	@dev/setup.sh && .venv/bin/python -m docs.render
 clean:  ## remove what these verbs made

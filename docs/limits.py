@@ -276,5 +276,7 @@ NOT_LIMITS: dict[str, str] = {
     "shipmark.package.onnx_file:SMALL_NODE_BYTES": "how a node is read, not whether",
     "shipmark.package.protobuf:MAX_VARINT_BYTES": "protobuf's own",
     "shipmark.package.sklearn_file:MAX_VERSION_BYTES": "a longer text is no version",
+    "shipmark_serve.access_log:FLUSH_S": "how old a line may be before it is written",
+    "shipmark_serve.instruments:INTERVAL_S": "how often files are looked at",
 }
 """Constants that are named like limits and never met by a user, with the reason."""

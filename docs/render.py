@@ -27,6 +27,8 @@ WRITTEN = {
     "lock-file.md": "every section and key of `shipmark.lock`, and what makes it outdated",
     "image.md": "what is in an image: layers, configuration, labels, materials",
     "server.md": "routes, media types, errors, settings, start, drain, watchdog, log",
+    "guard.md": "tokens: the file, what is answered to whom",
+    "observing.md": "metrics, log lines, Server-Timing, traces",
     "sandbox.md": "what a deployment may do, its limits, and what this host must allow",
     "settings.md": "environment variables, and where things lie on the disk",
 }

@@ -146,6 +146,71 @@ VERBS: dict[str, Notes] = {
         },
         see={"the server's errors": "server.md#errors"},
     ),
+    "profile": Notes(
+        arguments={"PATH": f"{_PATH} where it is left out; `-` is a zip on standard input"},
+        example="shipmark profile examples/digits --runs 1000\n"
+        "shipmark profile examples/iris.onnx --rows 32",
+        json={
+            "model": "name of the model",
+            "version": "code version and weights version",
+            "library": "what ran it: `onnxruntime` and its version",
+            "inputs": "what it was run on, in words",
+            "runs": "how often",
+            "run_s": "wall time of one run, the median, in seconds; taking the profile is part "
+            "of it",
+            "operators": "by type, the longest first: `name`, `operator`, `provider`, `calls` (in "
+            "a run), `seconds` (in a run, on average), `share` (of the time of all operators)",
+            "nodes": "the same by node of the graph",
+        },
+        remark="onnxruntime counts in whole microseconds: of an operator that takes less, look at "
+        "more rows.",
+        see={"the server": "server.md"},
+    ),
+    "bench": Notes(
+        arguments={"URL|NAME": "the server's address, or a deployment as `shipmark ps` lists it"},
+        example="shipmark bench digits --rate 500 --duration 30 "
+        "--input @examples/digits/request.json --output digits.html",
+        json={
+            "format": "revision of this document",
+            "target": "the URL that was asked",
+            "valid": "whether the run may be believed; where it may not, the exit code is 1",
+            "faults": "why not: the generator itself was late, or requests waited for connections",
+            "schedule": "as given",
+            "seed": "as given",
+            "rate_per_s": "as given",
+            "duration_s": "as given",
+            "connections": "as given",
+            "processes": "how many sent",
+            "timeout_s": "as given",
+            "request_bytes": "size of each request, with its head",
+            "due": "how many requests the schedule had",
+            "answered": "how many had a reply with a status of 2xx",
+            "failed": "how many had none",
+            "failures": "how many by kind: `http STATUS`, `timeout`, `refused`, `hung up`, "
+            "`not HTTP`, `no connection`",
+            "offered_per_s": "requests a second that were due; Poisson arrivals are more or fewer "
+            "than the rate",
+            "throughput_per_s": "requests a second that were answered, until the last reply",
+            "latency": "from when a request was due until it was answered: `count`, `mean_s`, "
+            "`p50_s`, `p90_s`, `p99_s`, `p999_s`, `max_s`",
+            "refused": "the same of replies with another status",
+            "lag": "the same of what the generator itself was late with each request; latency "
+            "holds it too",
+            "held": "requests that waited because every connection was in use",
+            "opened": "connections that were made",
+            "generator_cpu_s": "processor time of what sent",
+            "curve": "pairs: a fraction of the answered requests, and within how many seconds "
+            "they were",
+            "moments": "by interval of time: `at_s`, `due_per_s`, `answered_per_s`, "
+            "`failed_per_s`, `p50_s`, `p99_s`, `max_s`",
+            "page": "path of the page; null without `--output`",
+        },
+        remark="A run is not valid where, at the 99th percentile, the generator was late by more "
+        "than 1 ms and more than a tenth of the latency, or where more than 1 in 100 requests had "
+        "to wait for a connection. On a machine that the server shares, they compete for the same "
+        "processors: `lag` shows by how much.",
+        see={"the server": "server.md"},
+    ),
     "ps": Notes(
         arguments={"NAMES": "deployments; all where none is named"},
         example="shipmark ps digits --json",

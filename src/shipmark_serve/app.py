@@ -1,179 +1,244 @@
-"""The ASGI application: the routes, and what every answer has in common."""
+"""The full path: the ASGI application, with every route."""
 
 import asyncio
 import logging
-import os
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from shipmark_serve import logs, problems
-from shipmark_serve.codecs import media
-from shipmark_serve.contract.errors import (
-    BodyTooLarge,
-    NotReady,
-    RequestTimeout,
-    ServeError,
-)
-from shipmark_serve.contract.model import ServeSettings
+from shipmark_serve import __version__, logs, problems
+from shipmark_serve.call import Call, Endpoint, Head
+from shipmark_serve.contract.errors import NotFound, NotReady, RequestTimeout, ServeError
+from shipmark_serve.contract.model import Model
+from shipmark_serve.contract.v2.messages import ModelMetadata, ServerMetadata
 from shipmark_serve.health import Health
-from shipmark_serve.inference import Inference
-from shipmark_serve.response import Response
-from shipmark_serve.servable import Servable
+from shipmark_serve.lifecycle import GONE
+from shipmark_serve.response import Header, Response
+from shipmark_serve.service import Plain, Service, response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = dict[bytes, bytes]
+Handle = Callable[[Call, Receive], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _READING = ("GET", "HEAD")
+_JSON = b"application/json"
+
+
+class Route(NamedTuple):
+    """What is answered at a path."""
+
+    methods: tuple[str, ...]
+    endpoint: Endpoint
+    handle: Handle
 
 
 class App:
-    """Answers `/predict` once `servable` is set, and `/health` always."""
+    """Answers every route; those of inference by the endpoints that `serve` names.
 
-    def __init__(self, health: Health, inference: Inference, settings: ServeSettings) -> None:
-        self.servable: Servable | None = None
+    Args:
+        model: What is served.
+        health: The state that it tells.
+        service: What answers inference.
+        page: Makes the answer of `/metrics` for an Accept header.
+        metrics: Who may have it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        health: Health,
+        service: Service,
+        page: Callable[[str], Response],
+        metrics: Literal["open", "guarded", "off"],
+    ) -> None:
+        self._model = model
         self._health = health
-        self._inference = inference
-        self._settings = settings
-        self._routes: dict[
-            str, tuple[tuple[str, ...], Callable[[Headers, Receive], Awaitable[Response]]]
-        ] = {
-            "/predict": (("POST",), self._predict),
-            "/health": (_READING, self._report),
-            "/health/live": (_READING, self._live),
-            "/health/ready": (_READING, self._ready),
+        self._service = service
+        ready, live, health_ = Plain("ready"), Plain("live"), Plain("health")
+        v2 = PlainV2("v2")
+        self._other = Plain("other")
+        self._other_v2 = PlainV2("other")
+        self._names = (
+            f"/v2/models/{model.name}",
+            f"/v2/models/{model.name}/versions/{model.version}",
+        )
+        self._routes: dict[str, Route] = {
+            "/health": Route(_READING, health_, self._live),
+            "/health/live": Route(_READING, live, self._live),
+            "/health/ready": Route(_READING, ready, self._ready),
+            "/v2": Route(_READING, v2, self._server_metadata),
+            "/v2/": Route(_READING, v2, self._server_metadata),
+            "/v2/health/live": Route(_READING, live, self._live),
+            "/v2/health/ready": Route(_READING, ready, self._ready),
+            "/predict": Route(("POST",), Plain("predict"), self._infer),
         }
+        self._page = page
+        self._metrics_guarded = metrics == "guarded"
+        if metrics != "off":
+            self._routes["/metrics"] = Route(_READING, Plain("metrics"), self._metrics)
+        for name in self._names:
+            self._routes[f"{name}/ready"] = Route(_READING, ready, self._ready)
+            self._routes[f"{name}/infer"] = Route(("POST",), PlainV2("infer"), self._infer)
+
+    def serve(self, endpoints: Mapping[str, Endpoint], metadata: ModelMetadata) -> None:
+        """Answer inference from now on."""
+        for path, endpoint in endpoints.items():
+            self._routes[path] = Route(("POST",), endpoint, self._infer)
+        body = msgspec.json.encode(metadata)
+        route = Route(_READING, PlainV2("metadata"), partial(self._guarded, Response(_JSON, body)))
+        for name in self._names:
+            self._routes[name] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers: Headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex().encode()
-        logs.request_id.set(request_id.decode())
-        response = await self._respond(scope, headers, receive)
-        unread = b"expect" in headers and response.status != HTTPStatus.OK
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": [
-                    (b"content-type", response.media_type),
-                    (b"content-length", str(len(response.body)).encode()),
-                    (b"x-request-id", request_id),
-                    *response.headers,
-                    # A client that was told no before it sent its body may never send it.
-                    *(((b"connection", b"close"),) if unread else ()),
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": response.body})
-
-    async def _respond(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
-        request_id = logs.request_id.get()
-        methods, handle = self._routes.get(scope["path"], ((), None))
-        if handle is None:
-            return problems.of_status(
-                HTTPStatus.NOT_FOUND,
-                detail=f"there is no {scope['path']}",
-                code="not-found",
-                hint=f"there are {', '.join(self._routes)}",
-                request_id=request_id,
-            )
-        if scope["method"] not in methods:
-            allowed = ", ".join(methods)
-            return problems.of_status(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                detail=f"{scope['path']} takes {allowed}, not {scope['method']}",
-                code="method-not-allowed",
-                request_id=request_id,
-                headers=((b"allow", allowed.encode()),),
-            )
+        head = Head.of(scope["headers"])
+        path: str = scope["path"]
+        other = self._other_v2 if path.startswith("/v2/") else self._other
+        route = self._routes.get(path)
+        call = self._service.begin(other if route is None else route.endpoint, head)
+        request_id = call.request_id.decode()
+        logs.request_id.set(request_id)
         try:
-            return await handle(headers, receive)
+            if route is None:
+                reply = call.endpoint.problem(self._not_found(path), request_id)
+            elif scope["method"] in route.methods:
+                reply = await route.handle(call, receive)
+            else:
+                reply = _not_allowed(scope, route.methods, request_id)
         except ServeError as error:
-            return problems.of_error(error, request_id)
+            reply = call.endpoint.problem(error, request_id)
         except asyncio.CancelledError:
             # The grace time is over. The caller is still there and should learn of it.
+            call.gone = True
             stopped = NotReady("the server stopped before the answer came")
-            return problems.of_error(stopped, request_id)
+            reply = call.endpoint.problem(stopped, request_id)
         except Exception:  # noqa: BLE001 - our own mistake must not leave a caller without an answer
-            _log.exception("the server failed at %s", scope["path"])
-            return problems.of_status(
+            _log.exception("the server failed at %s", path)
+            reply = problems.of_status(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 detail="the server failed",
                 code="internal",
                 request_id=request_id,
             )
+        expects = any(name == b"expect" for name, _ in scope["headers"])
+        await _send(send, reply, call.request_id, close=expects and reply.status != HTTPStatus.OK)
+        self._service.finish(call, reply.status)
 
-    async def _predict(self, headers: Headers, receive: Receive) -> Response:
-        servable = self.servable
-        if servable is None:
+    def _not_found(self, path: str) -> NotFound:
+        return NotFound(f"there is no {path}", hint=f"there are {', '.join(self._routes)}")
+
+    async def _infer(self, call: Call, receive: Receive) -> Response:
+        if not self._service.hot:
             raise NotReady("the model is loading", hint="ask /health/ready")
-        self._inference.admit()
-        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
-        body = await self._body(headers, receive, deadline)
-        media_type = media.parse(headers.get(b"content-type", b"").decode("latin-1"))
-        accept = headers.get(b"accept", b"").decode("latin-1")
-        value = servable.codec.decode(body, media_type)
-        answer = await self._inference.run(
-            partial(servable.answer, value, media_type, accept), deadline=deadline
-        )
-        return Response(media_type=answer.media_type, body=answer.body)
+        self._service.admit(call)
+        if call.error is not None:
+            raise call.error
+        call.body = await self._body(receive)
+        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    async def _body(self, headers: Headers, receive: Receive, deadline: float) -> bytes:
+        def done(call: Call) -> None:
+            if not answered.done():
+                answered.set_result(response(call))
+
+        call.done = done
+        self._service.ask(call)
+        left = asyncio.ensure_future(receive())  # comes when the client leaves, and not before
+        either: set[asyncio.Future[Any]] = {answered, left}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        left.cancel()
+        if answered.done():
+            return answered.result()
+        call.gone = True
+        return Response(b"", b"", GONE)
+
+    async def _body(self, receive: Receive) -> bytes:
         """Read the body, as far as it may go.
 
         Raises:
             BodyTooLarge: It is longer, or says that it will be.
             RequestTimeout: It was not here at the deadline, or its client is gone.
         """
-        limit = self._settings.max_body_bytes
-        size = int(headers.get(b"content-length", b"0"))
-        chunks: list[bytes] = []
+        limit = self._service.settings.max_body_bytes
+        body = bytearray()
+        more = True
         try:
-            async with asyncio.timeout_at(deadline):
-                received, more = 0, True
-                while more and size <= limit:
+            async with asyncio.timeout(self._service.settings.timeout_s):
+                while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise RequestTimeout("the client left before the body had arrived")
-                    chunks.append(message["body"])
-                    received += len(message["body"])
-                    size = max(size, received)
+                    body += message["body"]
                     more = message["more_body"]
+                    if len(body) > limit:
+                        raise self._service.too_large()
         except TimeoutError as error:
-            raise RequestTimeout(
-                f"the body did not arrive within {self._settings.timeout_s:g} s"
-            ) from error
-        if size > limit:
-            raise BodyTooLarge(
-                f"the body is longer than the {limit} bytes that this server takes",
-                hint="send less, or raise max_body_bytes",
-            )
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            raise RequestTimeout("the body did not arrive in time") from error
+        return bytes(body)
 
-    async def _report(self, headers: Headers, receive: Receive) -> Response:
-        del headers, receive
+    async def _guarded(self, reply: Response, call: Call, receive: Receive) -> Response:
+        del receive
+        await self._service.permit(call)
+        return reply
+
+    async def _metrics(self, call: Call, receive: Receive) -> Response:
+        del receive
+        if self._metrics_guarded:
+            await self._service.permit(call)
+        return self._page(call.head.accept.decode("latin-1"))
+
+    async def _server_metadata(self, call: Call, receive: Receive) -> Response:
+        del call, receive
+        metadata = ServerMetadata(name="shipmark", version=__version__)
+        return Response(_JSON, msgspec.json.encode(metadata))
+
+    async def _live(self, call: Call, receive: Receive) -> Response:
+        del call, receive
         return self._state(HTTPStatus.OK)
 
-    async def _live(self, headers: Headers, receive: Receive) -> Response:
-        del headers, receive
-        return self._state(HTTPStatus.OK)
-
-    async def _ready(self, headers: Headers, receive: Receive) -> Response:
-        del headers, receive
+    async def _ready(self, call: Call, receive: Receive) -> Response:
+        del call, receive
         ready = self._health.state == "ready"
         return self._state(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _state(self, status: HTTPStatus) -> Response:
-        body = msgspec.json.encode(self._health.report())
-        return Response(status=status, media_type=b"application/json", body=body)
+        return Response(_JSON, msgspec.json.encode(self._health.report()), status)
+
+
+class PlainV2(Plain):
+    """The same for the Open Inference Protocol v2."""
+
+    def problem(self, error: ServeError, request_id: str) -> Response:
+        """An object with the one key `error`."""
+        del request_id
+        return problems.of_error_v2(error)
+
+
+def _not_allowed(scope: Scope, methods: tuple[str, ...], request_id: str) -> Response:
+    allowed = ", ".join(methods)
+    return problems.of_status(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        detail=f"{scope['path']} takes {allowed}, not {scope['method']}",
+        code="method-not-allowed",
+        request_id=request_id,
+        headers=((b"allow", allowed.encode()),),
+    )
+
+
+async def _send(send: Send, reply: Response, request_id: bytes, *, close: bool) -> None:
+    headers: list[Header] = [
+        (b"content-type", reply.media_type),
+        (b"x-request-id", request_id),
+        *reply.headers,
+        (b"content-length", str(len(reply.body)).encode()),
+    ]
+    if close:
+        # A client that was told no before it sent its body may never send it.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -2,26 +2,43 @@
 
 import logging
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from shipmark_serve.codecs.codec import prepare
-from shipmark_serve.codecs.media import JSON, MediaType
+from shipmark_serve import determinism
+from shipmark_serve.call import Call, Head
+from shipmark_serve.codecs.media import JSON
 from shipmark_serve.contract import golden, plugins
 from shipmark_serve.contract.errors import LoadFailed, ServeError, ShipmarkError
 from shipmark_serve.contract.golden import Golden
-from shipmark_serve.contract.schema import Binary, Schema
+from shipmark_serve.contract.schema import Binary
+from shipmark_serve.endpoints.predict import Predict
+from shipmark_serve.measuring import holds_lock, measure, rows_are_independent
+from shipmark_serve.placement import SLOW_S, WORTH, Cost
 from shipmark_serve.predictor import Loader, ModelFiles
 from shipmark_serve.servable import Servable
 from shipmark_serve.settings import Settings
 
 _log = logging.getLogger(__name__)
-_JSON = MediaType(JSON)
+_JSON = JSON.encode()
 _SHOWN_FAILURES = 10
 
 
-def load(settings: Settings) -> Servable:
-    """Load the model and run its golden records.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that has passed its golden records."""
+
+    servable: Servable
+    cost: Cost | None
+    """What it costs here; None where that could not be measured."""
+    holds_lock: bool
+    """Whether it was seen to keep other threads from running."""
+
+
+def load(settings: Settings) -> Loaded:
+    """Load the model, run its golden records, and measure what it costs.
 
     Raises:
         ShipmarkError: The model cannot be loaded, or a record failed. What the model's own code
@@ -32,11 +49,16 @@ def load(settings: Settings) -> Servable:
         root=settings.root,
         entry=None if model.entry is None else settings.root / model.entry,
         weights=settings.weights,
+        deterministic=settings.serve.deterministic,
     )
     began = time.monotonic()
     try:
         loader: Loader = plugins.load("runtime", model.runtime)
+        if files.deterministic:
+            determinism.prepare()
         predictor = loader(files)
+        if files.deterministic:
+            predictor = determinism.Deterministic(predictor)
     except ShipmarkError:
         raise
     except BaseException as error:  # a model that calls sys.exit has failed to load as well
@@ -45,15 +67,29 @@ def load(settings: Settings) -> Servable:
             f"the model {model.name} could not be loaded: {type(error).__name__}: {error}",
             hint="the traceback is above",
         ) from error
-    servable = Servable(predictor, prepare(predictor.interface))
+    servable = Servable(predictor)
     _log.info("loaded %s in %.2f s", model.name, time.monotonic() - began)
-    _rehearse(servable, settings)
-    return servable
+    samples = _rehearse(servable, settings)
+    cost = measure(predictor, samples)
+    most = settings.serve.max_batch_size
+    wanted = most > 1 if most is not None else cost is None or cost.gain >= WORTH
+    if wanted and predictor.interface.rows and not rows_are_independent(predictor, samples):
+        servable.separate("two rows together were not answered as they are apart")
+    slow = cost is not None and cost.of(1) >= SLOW_S and predictor.interface.threads == 1
+    return Loaded(servable, cost, slow and holds_lock(predictor, samples))
 
 
-def _rehearse(servable: Servable, settings: Settings) -> None:
-    """Run every golden record through the codec and the model, as a request would be."""
-    schema = servable.predictor.interface.schema
+def _rehearse(servable: Servable, settings: Settings) -> list[Any]:
+    """Run every golden record through the codec and the model, as a request would be.
+
+    Returns:
+        The values that the model answered.
+
+    Raises:
+        LoadFailed: A record failed.
+    """
+    endpoint = Predict(servable.interface)
+    samples: list[Any] = []
     began = time.monotonic()
     passed, failures = 0, []
     for file in settings.model.golden:
@@ -62,7 +98,7 @@ def _rehearse(servable: Servable, settings: Settings) -> None:
         except OSError as error:
             raise LoadFailed(f"cannot read the golden file {file}: {error.strerror}") from error
         for number, record in enumerate(records, start=1):
-            failure = _try(servable, schema, record)
+            failure = _try(servable, endpoint, record, samples)
             if failure is None:
                 passed += 1
             else:
@@ -78,16 +114,23 @@ def _rehearse(servable: Servable, settings: Settings) -> None:
         )
     if passed:
         _log.info("%d golden records passed in %.2f s", passed, time.monotonic() - began)
+    return samples
 
 
-def _try(servable: Servable, schema: Schema, record: Golden) -> str | None:
+def _try(servable: Servable, endpoint: Predict, record: Golden, samples: list[Any]) -> str | None:
     """What is wrong with the answer to a record's input; None where nothing is."""
+    schema = servable.interface.schema
     try:
         binary = isinstance(schema.input, Binary)
-        body = golden.as_bytes(record.input) if binary else msgspec.json.encode(record.input)
-        value = servable.codec.decode(body, None if binary else _JSON)
-        answer = servable.answer(value, _JSON, JSON)
-        expected, actual = record.output, answer.body
+        head = Head(content_type=b"" if binary else _JSON, accept=_JSON)
+        call = Call(endpoint.route, endpoint, head, b"-", 0.0, 0.0)
+        call.body = golden.as_bytes(record.input) if binary else msgspec.json.encode(record.input)
+        servable.decode(call)
+        samples += call.value
+        servable.run([call])
+        if call.response is None:
+            return call.error.message if call.error is not None else "there is no answer"
+        expected, actual = record.output, call.response.body
         if isinstance(schema.output, Binary):
             difference = golden.compare(golden.as_bytes(expected), actual, record.tolerance)
         else:

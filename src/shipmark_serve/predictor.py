@@ -18,6 +18,8 @@ class ModelFiles:
     """The Python file that holds `init` and `predict`."""
     weights: Path | None
     """The weights file or directory."""
+    deterministic: bool = False
+    """Whether equal inputs must give equal bits, at the price of speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,10 @@ class Interface:
     """How many threads may be inside `predict` at once; None: as many as there are CPUs."""
     rows: bool = False
     """Whether axis 0 of every tensor counts independent rows, so that requests can be joined."""
+    predict_batch: Callable[[list[Any]], list[Any]] | None = None
+    """Answers several values at once, item i of the answer to item i; None: there is none."""
+    pure: bool = False
+    """Whether it can be called with made-up values: nothing but its answer comes of it."""
 
 
 class Predictor(Protocol):

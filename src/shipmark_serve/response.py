@@ -1,15 +1,17 @@
 """A response, before the protocol writes it."""
 
-from dataclasses import dataclass
+import msgspec
 
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """Status, body, and headers beyond those that every response has."""
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """Status, body, and headers beyond those that every response has.
 
-    status: int = 200
+    A Struct, since one is made for every request: it takes a tenth of a dataclass's time.
+    """
+
     media_type: bytes
     body: bytes
+    status: int = 200
     headers: tuple[Header, ...] = ()

@@ -7,26 +7,27 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from shipmark_serve import cpus, logs
+from shipmark_serve import logs
 from shipmark_serve.app import App
 from shipmark_serve.contract.errors import LoadFailed, ShipmarkError
+from shipmark_serve.dispatch import Dispatcher
 from shipmark_serve.health import Health
-from shipmark_serve.inference import Inference
-from shipmark_serve.loading import load
+from shipmark_serve.instruments import Instruments, region
+from shipmark_serve.lanes.lanes import Lanes
+from shipmark_serve.listening import address, listen
+from shipmark_serve.placing import Placed, place
+from shipmark_serve.service import Service
 from shipmark_serve.settings import Settings, from_environment
 from shipmark_serve.watchdog import Reporter
 
-_BACKLOG = 2048
 _BEATS = 10
 """Heartbeats in the time that the watchdog bears silence."""
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-_NOT_YET = ("max_batch_size", "max_wait_ms", "workers", "processes")
-"""Settings that are understood and have no effect in this version."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +43,10 @@ def run(reporter: Reporter) -> int:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # it is a text stream
     try:
         settings = from_environment()
-        logs.configure(settings.server.log_level)
-        listener = _listen(settings)
+        logs.configure(settings.server.log_level, settings.server.log_format)
         _enter(settings.root)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            clean = runner.run(_serve(settings, listener, reporter))
+            clean = runner.run(_serve(settings, reporter))
             status = 0
     except ShipmarkError as error:
         _log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
@@ -57,29 +57,6 @@ def run(reporter: Reporter) -> int:
         sys.stdout.flush()
         os._exit(status)
     return status
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Open the listening socket, or take the inherited one.
-
-    Raises:
-        LoadFailed: The address is taken or is not ours, or the descriptor is not a socket.
-    """
-    server = settings.server
-    try:
-        if server.listen_fd is not None:
-            return socket.socket(fileno=server.listen_fd)
-        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-        return socket.create_server((server.host, server.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        where = (
-            f"descriptor {server.listen_fd}"
-            if server.listen_fd is not None
-            else f"{server.host} port {server.port}"
-        )
-        raise LoadFailed(
-            f"cannot listen on {where}: {error.strerror}", hint="set PORT to a free port"
-        ) from error
 
 
 def _enter(root: Path) -> None:
@@ -93,64 +70,80 @@ def _enter(root: Path) -> None:
         ) from error
 
 
-async def _serve(settings: Settings, listener: socket.socket, reporter: Reporter) -> bool:
+async def _serve(settings: Settings, reporter: Reporter) -> bool:
     """Load and serve.
 
     Returns:
-        Whether every inference thread came to its end.
+        Whether all inference came to its end.
 
     Raises:
-        ShipmarkError: The model could not be loaded.
+        ShipmarkError: The model could not be loaded, or the address is taken.
     """
-    health = Health(settings.model.name, settings.model.version)
-    inference = Inference(queue_limit=settings.serve.queue_limit)
-    # The model is loaded by the thread that will run it, while this one imports the rest: some
-    # libraries tie a model to its thread.
-    inference.grow(1)
-    loaded = asyncio.create_task(inference.run(partial(load, settings)))
-    await asyncio.sleep(0)
+    model, workers = settings.model, settings.serve.workers or 1
+    first = reporter.worker == 0
+    # The first worker answers while it loads. Others listen when they are ready: what the kernel
+    # gives to them would have to wait.
+    listener = listen(settings.server, worker=0, workers=workers) if first else None
+    health = Health(model.name, model.version)
+    shared = region(http=workers, inference=0, descriptor=reporter.shared)
+    instruments = Instruments(settings, shared, f"http-{reporter.worker}")
+    observer = instruments.observer
+    dispatcher = Dispatcher(queue_limit=settings.serve.queue_limit, observer=observer)
+    instruments.watch(dispatcher)
+    placing = asyncio.create_task(place(settings, dispatcher, health))
+    await asyncio.sleep(0)  # it begins, in a thread, while this one imports the rest
 
-    from shipmark_serve.protocol import HttpServer  # noqa: PLC0415 - see above
+    from shipmark_serve.http_server import HttpServer  # noqa: PLC0415 - see above
 
-    app = App(health, inference, settings.serve)
-    http = HttpServer(app, grace_s=settings.server.grace_s)
+    service = Service(health, dispatcher, settings.serve, instruments.guard, observer)
+    app = App(model, health, service, instruments.page, settings.server.metrics)
+    http = HttpServer(app, service, settings.server)
+    stopped = asyncio.Event()
 
     def stop(reason: str) -> None:
         if health.state != "draining":
             _log.info("draining: %s", reason)
             health.state = "draining"
             http.should_exit = True
+            stopped.set()
 
     loop = asyncio.get_running_loop()
     for number in _STOPPING:
         loop.add_signal_handler(number, stop, number.name)
-    serving = asyncio.create_task(http.serve([listener]))
-    await asyncio.wait({loaded, serving}, return_when=asyncio.FIRST_COMPLETED)
-    if loaded.done():
-        servable = loaded.result()
-        processors = cpus.available(granted=settings.server.cpus)
-        threads = settings.serve.threads or servable.threads or processors
-        inference.grow(threads)
-        _announce(settings, threads, listener)
-        app.servable = servable
-        if health.state == "loading":
-            health.state = "ready"
-        silence_s = settings.server.heartbeat_timeout_s
-        reporter.ready(silence_s)
-        beating = asyncio.create_task(_beat(reporter, silence_s / _BEATS, inference, stop))
+    keeping_up = asyncio.create_task(instruments.run())
+    serving = asyncio.create_task(http.serve([listener]) if listener else stopped.wait())
+    either: set[asyncio.Future[Any]] = {placing, serving}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not placing.done():
+        placing.cancel()
         await serving
-        beating.cancel()
-    serving.result()
-    return inference.close()
+        return False
+    placed = placing.result()
+    if listener is None:
+        listener = listen(settings.server, worker=reporter.worker, workers=workers)
+        serving = asyncio.create_task(http.serve([listener]))
+    app.serve(placed.endpoints.by_path, placed.endpoints.metadata)
+    service.serve(placed.servable, placed.endpoints.by_path)
+    _announce(settings, placed, listener, reporter.worker)
+    if health.state == "loading":
+        health.state = "ready"
+    silence_s = settings.server.heartbeat_timeout_s
+    reporter.ready(silence_s, workers)
+    beating = asyncio.create_task(_beat(reporter, silence_s / _BEATS, placed.lanes, stop))
+    await serving
+    beating.cancel()
+    keeping_up.cancel()
+    instruments.close()
+    return placed.lanes.close()
 
 
 async def _beat(
-    reporter: Reporter, interval_s: float, inference: Inference, stop: Callable[[str], None]
+    reporter: Reporter, interval_s: float, lanes: Lanes, stop: Callable[[str], None]
 ) -> None:
     """Tell the watchdog that the server lives, as long as it can still answer."""
     stuck = False
     while True:
-        if not inference.stuck:
+        if not lanes.stuck:
             stuck = False
             if not reporter.beat():
                 stop("the watchdog is gone")
@@ -163,26 +156,18 @@ async def _beat(
         await asyncio.sleep(interval_s)
 
 
-def _announce(settings: Settings, threads: int, listener: socket.socket) -> None:
+def _announce(settings: Settings, placed: Placed, listener: socket.socket, worker: int) -> None:
     serve = settings.serve
+    workers = f", worker {worker} of {serve.workers}" if (serve.workers or 1) > 1 else ""
     _log.info(
-        "ready: %s %s (%s) on %s, inference threads %d of %d CPUs, queue_limit %d, timeout_s %g, "
-        "max_body_bytes %d",
+        "ready: %s %s (%s) on %s%s, %s, queue_limit %d, timeout_s %g, max_body_bytes %d",
         settings.model.name,
         settings.model.version,
         settings.model.runtime,
-        _address(listener),
-        threads,
-        cpus.available(granted=settings.server.cpus),
+        address(listener),
+        workers,
+        placed.summary,
         serve.queue_limit,
         serve.timeout_s,
         serve.max_body_bytes,
     )
-    unused = [key for key in _NOT_YET if getattr(serve, key) is not None]
-    if unused:
-        _log.warning("no effect in this version: %s", ", ".join(unused))
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -9,9 +9,11 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from shipmark_serve import determinism
 from shipmark_serve.contract.errors import LoadFailed
 from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, Model, ServeSettings
 from shipmark_serve.contract.records import Record
+from shipmark_serve.tracing import Traces
 
 _PREFIX = "SHIPMARK_"
 R = TypeVar("R", bound=Record)
@@ -27,15 +29,36 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     root: str = IMAGE_ROOT
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
-    listen_fd: Annotated[int, Meta(ge=3)] | None = None
-    """An inherited, listening TCP socket; host and port are then not used."""
+    listen_fd: Annotated[str, Meta(pattern=r"^[0-9]+(,[0-9]+)*$")] | None = None
+    """An inherited, listening TCP socket, or one for each worker, with commas between; host and
+    port are then not used."""
     cpus: Annotated[float, Meta(gt=0)] | None = None
     """Processors' worth of time that were granted, where the control group is out of sight."""
     grace_s: Annotated[int, Meta(ge=0)] = 25
     """How long requests in flight may take after SIGTERM."""
+    max_connections: Annotated[int, Meta(ge=1)] = 4096
+    """Beyond it, only questions for health are answered."""
+    max_header_bytes: Annotated[int, Meta(ge=256)] = 32768
+    """The longest head of a request."""
+    header_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    """How long a head may take to arrive, from its first byte."""
+    keep_alive_s: Annotated[int, Meta(ge=1)] = 75
+    """How long a connection may be idle."""
     heartbeat_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long the event loop may be silent before the watchdog kills the server."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    access_log: bool = False
+    """Whether each request is a line of the log."""
+    tokens_file: str | None = None
+    """Digests of the tokens that are let in; None lets in everybody."""
+    metrics: Literal["open", "guarded", "off"] = "open"
+    """Whether /metrics is answered to everybody, to those who have a token, or not at all."""
+
+    @property
+    def listen_fds(self) -> tuple[int, ...]:
+        """The inherited sockets."""
+        return tuple(map(int, self.listen_fd.split(","))) if self.listen_fd else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +67,7 @@ class Settings:
 
     server: ServerSettings
     serve: ServeSettings
+    traces: Traces
     model: Model
     root: Path
     weights: Path | None
@@ -62,6 +86,8 @@ def from_environment() -> Settings:
     environ = os.environ  # noqa: TID251 - here they come in
     settings = read(environ)
     environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if settings.serve.deterministic:
+        determinism.one_thread(environ)
     if settings.weights is not None:
         environ["MODEL_PATH"] = str(settings.weights)
     return settings
@@ -80,29 +106,23 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(
         server=server,
         serve=_with_environment(model.serve, environ),
+        traces=_with_environment(Traces(), environ, "OTEL_"),
         model=model,
         root=root,
         weights=None if path is None else (root / path).resolve(),
     )
 
 
-def _variable(key: str) -> str:
-    return "PORT" if key == "port" else f"{_PREFIX}{key.upper()}"
-
-
-def _with_environment(record: R, environ: Mapping[str, str]) -> R:
-    values = {
-        key: environ[_variable(key)]
-        for key in record.__struct_fields__
-        if environ.get(_variable(key))
-    }
-    for key, value in values.items():
+def _with_environment(record: R, environ: Mapping[str, str], prefix: str = _PREFIX) -> R:
+    for key in record.__struct_fields__:
+        variable = "PORT" if key == "port" else f"{prefix}{key.upper()}"
+        value = environ.get(variable)
+        if not value:
+            continue
         try:
             changed = msgspec.convert({key: value}, type(record), strict=False)
         except msgspec.ValidationError as error:
-            raise LoadFailed(
-                f"the setting {_variable(key)}={value} is not right: {error}"
-            ) from error
+            raise LoadFailed(f"the setting {variable}={value} is not right: {error}") from error
         record = msgspec.structs.replace(record, **{key: getattr(changed, key)})
     return record
 

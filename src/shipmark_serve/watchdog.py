@@ -1,7 +1,8 @@
 """PID 1 of a container: starts the server, passes signals on, reaps, and restarts a dead one.
 
 It lives as long as the container and imports next to nothing. The server is forked and not
-executed: its interpreter has started already.
+executed: its interpreter has started already. A server of several HTTP processes, its workers,
+begins with the first; when that is ready it says how many there should be.
 """
 
 import os
@@ -19,21 +20,30 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 _HANDLED = (*_FORWARDED, signal.SIGCHLD)
 _BEAT = b"."
 _TICK_S = 1.0
+_CAN_SHARE = hasattr(os, "memfd_create")
 
 
 class Reporter:
-    """The server's end of the pipe: a line once it is ready, then a byte for each heartbeat.
+    """A worker's end of the pipe: a line once it is ready, then a byte for each heartbeat.
 
-    The line holds how long the watchdog should bear silence, in seconds.
+    The line holds how long the watchdog should bear silence, in seconds, and how many workers
+    there should be.
+
+    Attributes:
+        worker: Which of the workers this is, from 0.
+        shared: Descriptor of memory that all workers share, and that outlives each of them; None
+            where the system has no such memory.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, worker: int, shared: int | None) -> None:
         self._descriptor = descriptor
+        self.worker = worker
+        self.shared = shared
         os.set_blocking(descriptor, False)
 
-    def ready(self, silence_s: float) -> None:
-        """Say that the server is ready, and will beat from now on."""
-        self._write(b"%r\n" % silence_s)
+    def ready(self, silence_s: float, workers: int = 1) -> None:
+        """Say that the worker is ready, and will beat from now on."""
+        self._write(b"%r %d\n" % (silence_s, workers))
 
     def beat(self) -> bool:
         """Say that the server lives; False where nobody listens any more."""
@@ -49,21 +59,24 @@ class Reporter:
         return True
 
 
-class _Server:
-    """The watchdog's view of one server process."""
+class _Worker:
+    """The watchdog's view of one worker."""
 
-    __slots__ = ("_greeting", "heard", "pid", "reports", "silence_s")
+    __slots__ = ("_greeting", "heard", "killed", "number", "pid", "reports", "silence_s", "workers")
 
-    def __init__(self, pid: int, reports: int) -> None:
+    def __init__(self, number: int, pid: int, reports: int) -> None:
+        self.number = number
         self.pid = pid
         self.reports = reports
         self.heard = time.monotonic()
+        self.killed = False
         self.silence_s: float | None = None
         """None until it was ready."""
+        self.workers = 1
         self._greeting = b""
 
     def listen(self) -> bool:
-        """Read what the server reported; False at the end of the pipe."""
+        """Read what the worker reported; False at the end of the pipe."""
         try:
             data = os.read(self.reports, 4096)
         except BlockingIOError:
@@ -73,7 +86,8 @@ class _Server:
             self._greeting += data
             line, newline, _ = self._greeting.partition(b"\n")
             if newline:
-                self.silence_s = float(line)
+                silence_s, workers = line.split()
+                self.silence_s, self.workers = float(silence_s), int(workers)
         return bool(data)
 
     @property
@@ -86,34 +100,155 @@ class _Server:
 
     def kill(self) -> None:
         """Kill it and what it started in its process group."""
+        self.killed = True
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def close(self) -> None:
+        """Leave nothing of it behind."""
+        self.kill()
+        os.close(self.reports)
+
 
 def watch(serve: Callable[[Reporter], int]) -> int:
-    """Run `serve` in a child process until it ends for good.
+    """Run `serve` in child processes until it ends for good.
 
-    A server that was ready once and died, or stopped beating, is started again, up to
-    MAX_RESTARTS times in RESTART_WINDOW_S seconds. One that was never ready is not.
+    A worker that was ready once and died, or stopped beating, is started again, up to
+    MAX_RESTARTS times in RESTART_WINDOW_S seconds. One that was never ready is not, and ends all.
 
     Returns:
-        The exit status of the last server; 128 + the signal's number where a signal ended it.
+        The exit status of the worker that ended it; 128 + the signal's number where a signal
+        ended that one.
     """
-    wakeup = _catch_signals()
-    restarts: list[float] = []
-    while True:
-        server = _start(serve, wakeup)
-        status, asked = _attend(server, wakeup[0])
-        if asked or not server.was_ready:
+    return _Watch(serve).run()
+
+
+class _Watch:
+    def __init__(self, serve: Callable[[Reporter], int]) -> None:
+        self._serve = serve
+        self._signals, self._wakeup = _catch_signals()
+        self._shared = os.memfd_create("shipmark-shared") if _CAN_SHARE else None
+        self._workers: dict[int, _Worker] = {}
+        """By pid."""
+        self._restarts: list[float] = []
+        self._asked = False
+        self._poll = select.poll()
+
+    def run(self) -> int:
+        """Start the first worker, and attend to all until the end."""
+        self._poll.register(self._signals, select.POLLIN)
+        self._start(0)
+        status = 0
+        try:
+            while self._workers:
+                self._attend()
+                for pid, ended in _reap().items():
+                    worker = self._workers.pop(pid, None)
+                    if worker is not None:
+                        status = self._bury(worker, ended) or status
+        except _Ended as end:
+            status = end.status
+        finally:
+            for worker in self._workers.values():
+                worker.close()
+        return status
+
+    def _attend(self) -> None:
+        """Wait a little, and pass on what has come."""
+        by_descriptor = {worker.reports: worker for worker in self._workers.values()}
+        for descriptor, _ in self._poll.poll(_TICK_S * 1000):
+            if descriptor == self._signals:
+                for number in os.read(self._signals, 64):
+                    if number in _FORWARDED:
+                        self._pass_on(number)
+                continue
+            worker = by_descriptor[descriptor]
+            if not worker.listen():
+                self._poll.unregister(descriptor)
+            elif worker.number == 0 and len(self._workers) < worker.workers:
+                self._complete(worker.workers)
+        for worker in self._workers.values():
+            if worker.silent and not worker.killed:
+                _say(
+                    f"{self._name(worker)} has been silent for {worker.silence_s:g} s: it is killed"
+                )
+                worker.kill()
+
+    def _complete(self, workers: int) -> None:
+        running = {worker.number for worker in self._workers.values()}
+        for number in range(workers):
+            if number not in running and not self._asked:
+                self._start(number)
+
+    def _pass_on(self, number: int) -> None:
+        self._asked = True
+        for worker in self._workers.values():
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+    def _bury(self, worker: _Worker, status: int) -> int:
+        """Start a worker that has ended again, or let it end all.
+
+        Returns:
+            Its exit status, where it was asked to end.
+
+        Raises:
+            _Ended: It is the end.
+        """
+        with suppress(BlockingIOError):
+            worker.listen()  # it may have been ready and dead within one turn
+        with suppress(KeyError):
+            self._poll.unregister(worker.reports)
+        worker.close()
+        if self._asked:
             return status
+        if not worker.was_ready:
+            raise _Ended(status)
         now = time.monotonic()
-        restarts = [*(moment for moment in restarts if now - moment < RESTART_WINDOW_S), now]
-        if len(restarts) > MAX_RESTARTS:
+        recent = (moment for moment in self._restarts if now - moment < RESTART_WINDOW_S)
+        self._restarts = [*recent, now]
+        if len(self._restarts) > MAX_RESTARTS:
             _say(
-                f"the server ended with status {status}, after {MAX_RESTARTS} restarts in a minute"
+                f"{self._name(worker)} ended with status {status}, after {MAX_RESTARTS} restarts "
+                "in a minute"
             )
-            return status or 1
-        _say(f"the server ended with status {status}: restart {len(restarts)}")
+            raise _Ended(status or 1)
+        _say(f"{self._name(worker)} ended with status {status}: restart {len(self._restarts)}")
+        self._start(worker.number)
+        return 0
+
+    def _name(self, worker: _Worker) -> str:
+        return "the server" if worker.number == 0 else f"worker {worker.number}"
+
+    def _start(self, number: int) -> None:
+        read, write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for handled in _HANDLED:
+                signal.signal(handled, signal.SIG_DFL)
+            os.setpgid(0, 0)
+            others = [worker.reports for worker in self._workers.values()]
+            for descriptor in (read, self._signals, self._wakeup, *others):
+                os.close(descriptor)
+            self._workers.clear()  # they are not this process's to end
+            sys.exit(self._serve(Reporter(write, number, self._shared)))
+        with suppress(OSError):  # the child does the same; whoever comes first
+            os.setpgid(pid, pid)
+        os.close(write)
+        os.set_blocking(read, False)
+        self._poll.register(read, select.POLLIN)
+        self._workers[pid] = _Worker(number, pid, read)
+
+
+class _Ended(Exception):
+    """The watchdog has nothing left to do."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 def _catch_signals() -> tuple[int, int]:
@@ -127,69 +262,17 @@ def _catch_signals() -> tuple[int, int]:
     return read, write
 
 
-def _start(serve: Callable[[Reporter], int], wakeup: tuple[int, int]) -> _Server:
-    read, write = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        for number in _HANDLED:
-            signal.signal(number, signal.SIG_DFL)
-        os.setpgid(0, 0)
-        for descriptor in (read, *wakeup):
-            os.close(descriptor)
-        sys.exit(serve(Reporter(write)))
-    with suppress(OSError):  # the child does the same; whoever comes first
-        os.setpgid(pid, pid)
-    os.close(write)
-    os.set_blocking(read, False)
-    return _Server(pid, read)
-
-
-def _attend(server: _Server, signals: int) -> tuple[int, bool]:
-    """Wait for the server's end; its status, and whether it was asked to end."""
-    asked = False
-    killed = False
-    poll = select.poll()
-    poll.register(signals, select.POLLIN)
-    poll.register(server.reports, select.POLLIN)
-    try:
-        while (status := _reap(server.pid)) is None:
-            for descriptor, _ in poll.poll(_TICK_S * 1000):
-                if descriptor == server.reports:
-                    if not server.listen():
-                        poll.unregister(server.reports)
-                    continue
-                for number in os.read(signals, 64):
-                    if number in _FORWARDED:
-                        asked = True
-                        with suppress(ProcessLookupError):
-                            os.kill(server.pid, number)
-            if server.silent and not killed:
-                _say(f"the server has been silent for {server.silence_s:g} s: it is killed")
-                server.kill()
-                killed = True
-        with suppress(BlockingIOError):
-            server.listen()  # it may have been ready and dead within one turn
-    finally:
-        server.kill()
-        os.close(server.reports)
-    return status, asked
-
-
-def _reap(pid: int) -> int | None:
-    """Collect every child that ended, adopted ones too; the exit status of `pid` if among them."""
-    status = None
+def _reap() -> dict[int, int]:
+    """Collect every child that ended, adopted ones too: exit statuses by pid."""
+    statuses: dict[int, int] = {}
     with suppress(ChildProcessError):
         while True:
             ended, wait_status = os.waitpid(-1, os.WNOHANG)
             if ended == 0:
                 break
-            if ended == pid:
-                code = os.waitstatus_to_exitcode(wait_status)
-                status = code if code >= 0 else 128 - code
-    return status
+            code = os.waitstatus_to_exitcode(wait_status)
+            statuses[ended] = code if code >= 0 else 128 - code
+    return statuses
 
 
 def _say(text: str) -> None:

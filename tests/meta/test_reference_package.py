@@ -73,7 +73,7 @@ def test_the_defaults_are_those_of_the_source() -> None:
             elif field.default == ():
                 assert shown == "`[]`"
             else:
-                value = f'"{field.default}"' if isinstance(field.default, str) else field.default
+                value = msgspec.json.encode(field.default).decode()  # as TOML writes it
                 assert shown == f"`{value}`", (table, field.name)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from shipmark.builders import base, image, layers
 from shipmark_serve import app, health, problems, server, watchdog
-from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, ServeSettings
+from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, Model, ServeSettings
 from shipmark_serve.loading import _SHOWN_FAILURES
 from shipmark_serve.settings import ServerSettings
 
@@ -25,8 +25,10 @@ def _rows(page: str) -> list[list[str]]:
 
 
 def test_every_route_with_its_methods() -> None:
-    served = app.App(health.Health("m", "1"), cast("Any", None), ServeSettings())
-    routes = {path: ", ".join(methods) for path, (methods, _) in served._routes.items()}
+    model = Model(name="NAME", version="VERSION", code_digest="", runtime="python")
+    unused = cast("Any", None)
+    served = app.App(model, health.Health("NAME", "VERSION"), unused, unused, "open")
+    routes = {path: ", ".join(route.methods) for path, route in served._routes.items()}
     documented = {row[0].strip("`"): row[1] for row in _rows(SERVER) if row[0].startswith("`/")}
 
     assert documented == routes
@@ -68,7 +70,8 @@ def test_every_setting_with_its_default() -> None:
             if default is None:
                 assert documented[variable] in {"none", "by the runtime"}
             else:
-                assert documented[variable] == str(default), variable
+                shown = str(default).lower() if isinstance(default, bool) else str(default)
+                assert documented[variable] == shown, variable
 
 
 def test_settings_without_effect_are_said_to_have_none() -> None:

@@ -16,6 +16,8 @@ from shipmark.cli.main import VERBS
 from shipmark.deploy.status import LimitStatus, Status
 from shipmark.doctor.finding import Finding
 from shipmark.errors import Complaint
+from shipmark.measure.report import Durations, Moment, Report
+from shipmark_serve.contract.profile import Profile, Spent
 
 TOGETHER = ("&&", "|", ";", "<", ">")
 
@@ -59,6 +61,13 @@ def test_every_key_of_the_document_is_explained(verb: str) -> None:
     if "status_document" in source:
         printed |= {"state" if key == "observed" else key for key in Status.__struct_fields__}
         assert all(f"`{key}`" in texts for key in LimitStatus.__struct_fields__)
+    if "shipmark.measure" in source:
+        printed |= set(Report.__struct_fields__)
+        assert all(f"`{key}`" in texts for key in Durations.__struct_fields__)
+        assert all(f"`{key}`" in texts for key in Moment.__struct_fields__)
+    if "contract.profile" in source:
+        printed |= set(Profile.__struct_fields__)
+        assert all(f"`{key}`" in texts for key in Spent.__struct_fields__)
     if "BuiltLayer" in source:
         assert all(f"`{key}`" in texts for key in BuiltLayer.__struct_fields__ if key != "parts")
         assert all(f"`{key}`" in texts for key in BuiltPart.__struct_fields__)

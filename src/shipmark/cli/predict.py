@@ -8,9 +8,10 @@ from typing import Any
 import click
 import msgspec
 
+from shipmark.cli.addresses import url_of
 from shipmark.cli.output import Output, with_output
 from shipmark.client import Answer, Body, Client, body_of, sniffed
-from shipmark.errors import DeployError, ShipmarkError
+from shipmark.errors import ShipmarkError
 
 ACCEPT = "text/plain, */*;q=0.5"
 """A model of text answers in text, whatever form the input had."""
@@ -58,7 +59,7 @@ def command(
     beside the seconds it took and the request id that the server's log has.
     """
     body = _body(given, content_type)
-    with Client(_url(where), timeout_s=timeout_s, retries=retries) as client:
+    with Client(url_of(where), timeout_s=timeout_s, retries=retries) as client:
         answer = client.predict(body.data, media_type=body.media_type, accept=ACCEPT)
     if output.as_json:
         output.result(_document(answer), "")
@@ -77,28 +78,6 @@ def _body(given: str | None, content_type: str | None) -> Body:
 
 _AS_GIVEN = ("utf-8", "surrogateescape")
 """An argument that is not UTF-8 is sent as the bytes it is."""
-
-
-def _url(where: str) -> str:
-    if "://" in where:
-        return where
-    if ":" in where or "/" in where:
-        return f"http://{where}"
-    # Only a name needs the state of this host; asking a URL should be quick.
-    from shipmark.cli.deployments import process_target  # noqa: PLC0415
-
-    target = process_target()
-    status = target.observe(where)
-    if status is None:
-        known = ", ".join(each.name for each in target.ps()) or "none"
-        raise DeployError(
-            f"there is no deployment {where!r}", hint=f"deployments on this host: {known}"
-        )
-    if status.address is None or status.observed not in ("starting", "running", "restarting"):
-        raise DeployError(
-            f"the deployment {where} is {status.observed}", hint=f"shipmark start {where}"
-        )
-    return status.address
 
 
 def _document(answer: Answer) -> dict[str, object]:

@@ -56,9 +56,10 @@ def build() -> tuple[Wheel, bytes]:
 
 
 def requirements() -> tuple[str, ...]:
-    """What the server itself requires, as PEP 508 lines."""
+    """What the server itself requires, as PEP 508 lines; without its extras."""
     metadata = (resources.files(_PACKAGE) / "METADATA").read_bytes()
-    return tuple(map(str, _header(metadata).get_all("Requires-Dist", [])))
+    lines = map(str, _header(metadata).get_all("Requires-Dist", []))
+    return tuple(line for line in lines if "extra ==" not in line)
 
 
 @cache

@@ -27,7 +27,8 @@ PYLOCK_FILE = "pylock.toml"
 MAX_PYLOCK_BYTES = 16 * 1024 * 1024
 
 SERVER = ("shipmark", "shipmark-serve")
-"""The server comes into the image with the lock, never from the index."""
+"""The server comes into the image with the lock, never from the index; what its extras need does
+come from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _checked(
                 "of an index can be locked",
                 f"publish it on an index and write {requirement.name}==VERSION",
             )
-        elif name in SERVER:
+        elif name in SERVER and not (name == SERVER[1] and requirement.extras):
             complaints.note(
                 where, f"{requirement.name} comes into every image by itself", "leave it out"
             )

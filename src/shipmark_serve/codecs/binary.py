@@ -1,7 +1,8 @@
 """Bytes in, bytes out, as they are."""
 
-from shipmark_serve.codecs.codec import Answer, Decode, Encode
+from shipmark_serve.codecs.codec import Decode, Encode
 from shipmark_serve.codecs.media import MediaType
+from shipmark_serve.response import Response
 
 _OCTETS = b"application/octet-stream"
 
@@ -12,10 +13,10 @@ def decode(body: bytes, media_type: MediaType | None) -> bytes:
     return body
 
 
-def encode(value: bytes, media_type: MediaType | None, accept: str) -> Answer:
+def encode(value: bytes, media_type: MediaType | None, accept: str) -> Response:
     """The bytes: there is no other form to choose."""
     del media_type, accept
-    return Answer(_OCTETS, value)
+    return Response(_OCTETS, value)
 
 
 _decode: Decode = decode

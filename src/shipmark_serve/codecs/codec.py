@@ -2,19 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from shipmark_serve.codecs.media import MediaType
 from shipmark_serve.contract.schema import Binary, Json, Tensors, Text
 from shipmark_serve.predictor import Interface
-
-
-class Answer(NamedTuple):
-    """A body and its media type."""
-
-    media_type: bytes
-    body: bytes
-
+from shipmark_serve.response import Response
 
 Decode = Callable[[bytes, MediaType | None], Any]
 """Body and its media type (None: the request does not say) to a value.
@@ -22,7 +15,7 @@ Decode = Callable[[bytes, MediaType | None], Any]
 It raises InvalidInput with the place of the mistake, or UnsupportedMediaType.
 """
 
-Encode = Callable[[Any, MediaType | None, str], Answer]
+Encode = Callable[[Any, MediaType | None, str], Response]
 """Value, media type of the request, and its Accept header (or "") to an answer.
 
 It raises PredictFailed where the value is not what the schema promises.

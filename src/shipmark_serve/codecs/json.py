@@ -1,18 +1,18 @@
 """JSON values of a Python type: checked on the way in and on the way out."""
 
 import math
-import re
 from typing import Any
 
 import msgspec
 
 from shipmark_serve.codecs import media
-from shipmark_serve.codecs.codec import Answer, Decode, Encode
+from shipmark_serve.codecs.codec import Decode, Encode
 from shipmark_serve.codecs.media import MediaType
-from shipmark_serve.contract.errors import InvalidInput, PredictFailed
+from shipmark_serve.contract.errors import PredictFailed
+from shipmark_serve.contract.validation import explain, malformed
+from shipmark_serve.response import Response
 
 _JSON = b"application/json"
-_PLACE = re.compile(r"(?s)(.*) - at `(key in )?(\$.*)`")
 
 
 def decoder(type_: Any) -> Decode:
@@ -37,7 +37,7 @@ def encoder(type_: Any) -> Encode:
     """
     check = None if type_ is Any else msgspec.json.Decoder(type_)
 
-    def encode(value: Any, media_type: MediaType | None, accept: str) -> Answer:
+    def encode(value: Any, media_type: MediaType | None, accept: str) -> Response:
         del media_type, accept
         try:
             body = msgspec.json.encode(value, enc_hook=_plain)
@@ -51,7 +51,7 @@ def encoder(type_: Any) -> Encode:
             ) from error
         except (TypeError, ValueError, RecursionError) as error:
             raise PredictFailed(f"the answer cannot be written as JSON: {error}") from error
-        return Answer(_JSON, body)
+        return Response(_JSON, body)
 
     return encode
 
@@ -73,23 +73,6 @@ def refuse_nan(value: Any, place: str) -> None:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             refuse_nan(item, f"{place}[{index}]")
-
-
-def malformed(error: Exception) -> InvalidInput:
-    """The error for a body that msgspec could not read."""
-    if isinstance(error, msgspec.ValidationError):
-        return InvalidInput(explain(error))
-    if isinstance(error, RecursionError):
-        return InvalidInput("the body is nested too deeply")
-    return InvalidInput(f"the body is not JSON: {error}")
-
-
-def explain(error: msgspec.ValidationError) -> str:
-    """What msgspec says, with the place in front: `at $.x[3]: expected float, got str`."""
-    found = _PLACE.fullmatch(str(error))
-    what, key, place = found.groups() if found else (str(error), None, "$")
-    what = what.replace("`", "")
-    return f"at {key or ''}{place}: {what[:1].lower()}{what[1:]}"
 
 
 def _plain(value: Any) -> Any:

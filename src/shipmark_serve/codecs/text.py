@@ -3,10 +3,11 @@
 import msgspec
 
 from shipmark_serve.codecs import media
-from shipmark_serve.codecs.codec import Answer, Decode, Encode
-from shipmark_serve.codecs.json import malformed
+from shipmark_serve.codecs.codec import Decode, Encode
 from shipmark_serve.codecs.media import MediaType
 from shipmark_serve.contract.errors import InvalidInput, PredictFailed
+from shipmark_serve.contract.validation import malformed
+from shipmark_serve.response import Response
 
 _TEXT = b"text/plain; charset=utf-8"
 _JSON = b"application/json"
@@ -28,13 +29,13 @@ def decode(body: bytes, media_type: MediaType | None) -> str:
         raise malformed(error) from error
 
 
-def encode(value: str, media_type: MediaType | None, accept: str) -> Answer:
+def encode(value: str, media_type: MediaType | None, accept: str) -> Response:
     """Plain text or a JSON string: what Accept asks for, else what the request was."""
     as_json = media_type is not None and media_type.is_json
     try:
         if media.prefers_json(accept, otherwise=as_json):
-            return Answer(_JSON, msgspec.json.encode(value))
-        return Answer(_TEXT, value.encode())
+            return Response(_JSON, msgspec.json.encode(value))
+        return Response(_TEXT, value.encode())
     except UnicodeEncodeError as error:
         raise PredictFailed(f"the answer is not Unicode text: {error}") from error
 

@@ -43,6 +43,30 @@ class InvalidInput(ServeError):
     code = "invalid-input"
 
 
+class NotFound(ServeError):
+    """There is no such route, model or version."""
+
+    code = "not-found"
+
+
+class Unauthenticated(ServeError):
+    """The caller did not say who it is, or not so that it can be believed."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(ServeError):
+    """The caller is known, and may not ask this."""
+
+    code = "forbidden"
+
+
+class HeadersTooLarge(ServeError):
+    """The head of the request is longer than `max_header_bytes`."""
+
+    code = "headers-too-large"
+
+
 class BodyTooLarge(InvalidInput):
     """The body is longer than `max_body_bytes`."""
 
@@ -80,6 +104,6 @@ class DeadlineExceeded(ServeError):
 
 
 class NotReady(ServeError):
-    """The model is loading, or the server is draining."""
+    """The model is loading, the server is draining, or what ran inference has died."""
 
     code = "not-ready"

@@ -148,7 +148,7 @@ def _distance(
     absolute = math.dist(expected, actual)
     norm = math.hypot(*expected)
     relative = absolute / norm if norm > 0 else absolute
-    if not math.isfinite(absolute) or not math.isfinite(relative):
+    if not math.isfinite(absolute):
         absolute = relative = math.inf
     return Difference(
         relative=relative,

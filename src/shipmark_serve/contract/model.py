@@ -29,8 +29,12 @@ class ServeSettings(Record, frozen=True, kw_only=True):
     queue_limit: Annotated[int, Meta(ge=0)] = 1024
     max_body_bytes: Annotated[int, Meta(ge=0)] = 64 * 1024 * 1024
     workers: Annotated[int, Meta(ge=1)] | None = None
-    processes: Annotated[int, Meta(ge=1)] | None = None
-    threads: Annotated[int, Meta(ge=1)] | None = None
+    processes: Annotated[int, Meta(ge=0)] | None = None
+    """Inference processes; 0: none."""
+    threads: Annotated[int, Meta(ge=0)] | None = None
+    """Inference threads; 0 is the event loop itself."""
+    deterministic: bool = False
+    """Whether equal requests get equal bits, at the price of speed."""
 
 
 class Model(Record, frozen=True, kw_only=True):

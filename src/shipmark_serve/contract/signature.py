@@ -15,6 +15,8 @@ from shipmark_serve.contract.tensor import Tensor
 
 INIT = "init"
 PREDICT = "predict"
+PREDICT_BATCH = "predict_batch"
+"""Takes a list of what `predict` takes, and answers a list; item i belongs to item i."""
 
 OUTPUT_NAME = "output"
 """Name of the array that `predict` returns."""

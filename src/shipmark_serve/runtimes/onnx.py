@@ -30,25 +30,42 @@ Array = numpy.ndarray[Any, Any]
 
 def load(files: ModelFiles) -> Predictor:
     """Make a session of the weights file and read its schema."""
+    return OnnxPredictor(session(files, options(files)))
+
+
+def options(files: ModelFiles) -> onnxruntime.SessionOptions:
+    """How models are run here."""
+    chosen = onnxruntime.SessionOptions()
+    # One thread a request, several requests at once: the highest throughput, and a request
+    # never waits for the threads of another.
+    chosen.intra_op_num_threads = 1
+    chosen.inter_op_num_threads = 1
+    chosen.log_severity_level = _ERRORS_ONLY
+    if files.deterministic:
+        chosen.use_deterministic_compute = True
+        chosen.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        chosen.enable_mem_pattern = False
+    return chosen
+
+
+def session(files: ModelFiles, chosen: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Load the weights file.
+
+    Raises:
+        LoadFailed: There is none, or it is not one that this onnxruntime can run.
+    """
     if files.weights is None:
         raise LoadFailed("the runtime onnx needs a weights file", hint="set [weights] path")
     onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    # One thread a request, several requests at once: the highest throughput, and a request
-    # never waits for the threads of another.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
     try:
-        session = onnxruntime.InferenceSession(
-            str(files.weights), options, providers=["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(
+            str(files.weights), chosen, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's errors have no base class of their own
         raise LoadFailed(
             f"onnxruntime {onnxruntime.__version__} cannot load {files.weights.name}: {error}",
             hint="export the model again, for an opset that this onnxruntime knows",
         ) from error
-    return OnnxPredictor(session)
 
 
 class OnnxPredictor:
@@ -62,6 +79,7 @@ class OnnxPredictor:
             schema=Schema(input=Tensors(tensors=inputs), output=Tensors(tensors=outputs)),
             threads=None,
             rows=all(spec.shape[:1] == (-1,) for spec in (*inputs, *outputs)),
+            pure=True,
         )
         self._run = session.run
         self._names = [spec.name for spec in outputs]

@@ -5,6 +5,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,13 @@ import msgspec
 
 from shipmark_serve.contract.errors import LoadFailed, PredictFailed
 from shipmark_serve.contract.schema import Binary, Json, Schema, Tensors, Text, Value
-from shipmark_serve.contract.signature import INIT, PREDICT, input_tensor, output_tensor
+from shipmark_serve.contract.signature import (
+    INIT,
+    PREDICT,
+    PREDICT_BATCH,
+    input_tensor,
+    output_tensor,
+)
 from shipmark_serve.contract.tensor import Tensor
 from shipmark_serve.predictor import Interface, Loader, ModelFiles, Predictor
 
@@ -29,18 +36,27 @@ def load(files: ModelFiles) -> Predictor:
             f"{files.entry.name} has no function {PREDICT}", hint=f"define {PREDICT}(text)"
         )
     interface = read_interface(predict, files.entry.name)
+    batch = getattr(module, PREDICT_BATCH, None)
     init = getattr(module, INIT, None)
     if init is not None:
         init()
-    return PythonPredictor(predict, interface)
+    return PythonPredictor(predict, interface, batch)
 
 
 class PythonPredictor:
     """The model's own `predict`; one thread at a time, since it was not written for more."""
 
-    def __init__(self, predict: Callable[[Any], Any], interface: Interface) -> None:
+    def __init__(
+        self,
+        predict: Callable[[Any], Any],
+        interface: Interface,
+        batch: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
         self.interface = interface
         self._predict = predict
+        if batch is not None:
+            self._batch = batch
+            self.interface = replace(interface, predict_batch=self._predict_batch)
         given, taken = interface.schema.input, interface.schema.output
         self._parameter = given.tensors[0].name if isinstance(given, Tensors) else None
         self._output = taken.tensors[0].name if isinstance(taken, Tensors) else None
@@ -50,12 +66,32 @@ class PythonPredictor:
 
     def predict(self, value: Any) -> Any:
         """Call the model's `predict`."""
-        answer = self._predict(value if self._parameter is None else value[self._parameter])
+        return self._checked(self._predict(self._given(value)), PREDICT)
+
+    def _predict_batch(self, values: list[Any]) -> list[Any]:
+        answers = self._batch([self._given(value) for value in values])
+        try:
+            listed = list(answers)
+        except TypeError as error:
+            raise PredictFailed(
+                f"{PREDICT_BATCH} answered {type(answers).__name__}, and not a list",
+                hint="answer one item for each item asked",
+            ) from error
+        return [self._checked(answer, PREDICT_BATCH) for answer in listed]
+
+    def _given(self, value: Any) -> Any:
+        if self._parameter is None:
+            return value
+        array = value[self._parameter]
+        # The model may change its input in place; what came in binary lies in the request.
+        return array if array.flags.writeable and array.flags.aligned else array.copy()
+
+    def _checked(self, answer: Any, function: str) -> Any:
         if self._output is not None:
             return {self._output: answer}
         if self._type is not None and not isinstance(answer, self._type):
             raise PredictFailed(
-                f"{PREDICT} answered {type(answer).__name__}, and its annotation says "
+                f"{function} answered {type(answer).__name__}, and the annotation says "
                 f"{self._type.__name__}",
                 hint="change the annotation or the answer",
             )

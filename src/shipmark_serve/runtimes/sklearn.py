@@ -80,6 +80,7 @@ class SklearnPredictor:
         self.interface = Interface(
             schema=Schema(input=Tensors(tensors=(given,)), output=Tensors(tensors=self._outputs)),
             rows=True,
+            pure=True,
         )
 
     def predict(self, value: dict[str, Array]) -> dict[str, Array]:

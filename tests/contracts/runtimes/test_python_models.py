@@ -62,7 +62,7 @@ def test_what_goes_wrong_inside_predict_stays_inside(tmp_path: Path) -> None:
         assert "ValueError: the secret is 42" in server.log
         answer = server.predict(b"number", "text/plain")
         assert answer.status == 500
-        assert "answered int, and its annotation says str" in answer.json["detail"]
+        assert "answered int, and the annotation says str" in answer.json["detail"]
         assert server.predict(b"fine", "text/plain").body == b"FINE"
         assert "asked: fine" in server.log  # while the server still runs
         assert server.stop() == 0

@@ -24,6 +24,7 @@ HASH = "a" * 64
         ("-r more/extra.txt\nnumpy", ("numpy", "pandas", "scipy")),
         ("--requirement=more/extra.txt", ("pandas", "scipy")),
         ("shipmark-serve==0.1\nnumpy", ("numpy",)),
+        ("shipmark-serve[otel]\nshipmark[x]", ("shipmark-serve[otel]",)),
     ],
 )
 def test_read(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from shipmark.errors import PackageError
 from shipmark.package import read, templates
 from shipmark_serve.loading import load
 from shipmark_serve.settings import ServerSettings, Settings
+from shipmark_serve.tracing import Traces
 
 
 @pytest.mark.parametrize("template", list(templates.TEMPLATES))
@@ -26,15 +27,16 @@ def test_template_works_as_it_is(
     settings = Settings(
         server=ServerSettings(),
         serve=package.model.serve,
+        traces=Traces(),
         model=package.model,
         root=into,
         weights=None,
     )
     try:
-        servable = load(settings)  # which runs the golden records
+        loaded = load(settings)  # which runs the golden records
     finally:
         sys.modules.pop("model", None)
-    assert package.model.schema in (None, servable.predictor.interface.schema)
+    assert package.model.schema in (None, loaded.servable.interface.schema)
 
 
 def test_static_schema_is_the_one_the_server_reads(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
-import hypothesis.extra.numpy as arrays
+import hypothesis.extra.numpy as strategies
 import msgspec
 import numpy
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from shipmark_serve.codecs import media
 from shipmark_serve.codecs.codec import Codec, prepare
 from shipmark_serve.codecs.media import MediaType
+from shipmark_serve.contract import arrays
 from shipmark_serve.contract.errors import InvalidInput, PredictFailed, UnsupportedMediaType
 from shipmark_serve.contract.schema import (
     DATATYPES,
@@ -293,7 +294,7 @@ def test_the_schema_is_told_to_who_got_it_wrong() -> None:
 @st.composite
 def array_of_any_datatype(draw: st.DrawFn) -> tuple[TensorSpec, numpy.ndarray[Any, Any]]:
     datatype = draw(st.sampled_from(DATATYPES))
-    shape = draw(arrays.array_shapes(min_dims=0, max_dims=3, max_side=3))
+    shape = draw(strategies.array_shapes(min_dims=0, max_dims=3, max_side=3))
     if datatype == "BYTES":
         items = draw(
             st.lists(st.text(max_size=4), min_size=math.prod(shape), max_size=math.prod(shape))
@@ -303,7 +304,7 @@ def array_of_any_datatype(draw: st.DrawFn) -> tuple[TensorSpec, numpy.ndarray[An
     else:
         dtype = numpy.dtype(DTYPE_OF_DATATYPE[datatype])
         finite = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
-        array = draw(arrays.arrays(dtype, shape, elements=finite))
+        array = draw(strategies.arrays(dtype, shape, elements=finite))
     open_axes = draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
     lengths = [-1 if free else n for free, n in zip(open_axes, shape, strict=True)]
     return spec(datatype, *lengths), array
@@ -338,11 +339,20 @@ def test_an_answer_is_bare_where_the_model_is() -> None:
         (numpy.zeros((2, 4), "float32"), "float32 (2, 4)"),
         (numpy.zeros(3, "float32"), "float32 (3,)"),
         ([[1.0, 2.0, 3.0]], "a list"),
-        (numpy.array([[0, 1, math.nan]], "float32"), "$.x[0][2]"),
-        (numpy.array([[0, -math.inf, 1]], "float32"), "-inf at $.x[0][1]"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_the_models_mistake(answer: Any, said: str) -> None:
+    with pytest.raises(PredictFailed) as caught:
+        arrays.checked(answer, spec("FP32", -1, 3))
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [([[0, 1, math.nan]], "$.x[0][2]"), ([[0, -math.inf, 1]], "-inf at $.x[0][1]")],
+)
+def test_numbers_that_json_has_no_form_for_are_the_models_mistake(answer: Any, said: str) -> None:
+    answer = numpy.array(answer, "float32")
     with pytest.raises(PredictFailed) as caught:
         tensors(spec("FP32", -1, 3)).encode({"x": answer}, JSON, "")
     assert said in caught.value.message

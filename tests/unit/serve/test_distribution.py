@@ -24,7 +24,14 @@ def test_the_metadata_agrees_with_the_package() -> None:
     assert fields["Version"] == shipmark_serve.__version__
     assert fields["Requires-Python"] == ">=3.11"
     requirements = {r.name: r for r in map(Requirement, fields.get_all("Requires-Dist", []))}
-    assert sorted(requirements) == ["httptools", "msgspec", "uvicorn", "uvloop"]
+    assert sorted(name for name, r in requirements.items() if r.marker is None) == [
+        "httptools",
+        "msgspec",
+        "uvicorn",
+        "uvloop",
+    ]
+    extras = {str(r.marker) for r in requirements.values() if r.marker is not None}
+    assert extras == {f'extra == "{name}"' for name in fields.get_all("Provides-Extra", [])}
     for name, requirement in requirements.items():
         assert metadata.version(name) in requirement.specifier
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from shipmark_serve.codecs.tensors_json import checked
+from shipmark_serve.contract.arrays import checked
 from shipmark_serve.contract.errors import LoadFailed
 from shipmark_serve.contract.schema import Tensors
 from shipmark_serve.predictor import ModelFiles, Predictor

@@ -1,0 +1,1 @@
+"""How fast models are served, beside other servers; `make bench-serving` runs it."""

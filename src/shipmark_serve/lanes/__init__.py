@@ -1,0 +1,1 @@
+"""Where inference runs: on the event loop, in threads, or in processes."""

@@ -1,0 +1,1 @@
+"""Counters and histograms in memory that all processes of a server share, and their exposition."""
