@@ -44,8 +44,8 @@ def command(output: Output, *, path: str, runs: int, rows: int | None) -> None:
     It is run as it is served, on one thread, by the onnxruntime of the lock, in a virtual
     environment of its own on this host.
     """
-    place = yard(output.progress)
     with (
+        yard(output.progress) as place,
         opened(path) as package,
         tempfile.TemporaryDirectory(prefix="shipmark-profile-") as scratch,
     ):
