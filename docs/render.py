@@ -29,6 +29,7 @@ WRITTEN = {
     "server.md": "routes, media types, errors, settings, start, drain, watchdog, log",
     "sandbox.md": "what a deployment may do, its limits, and what this host must allow",
     "settings.md": "environment variables, and where things lie on the disk",
+    "hosts.md": "what works on which system, and what must be installed",
 }
 """Pages written by hand -> what is on them."""
 
