@@ -31,6 +31,7 @@ WRITTEN = {
     "observing.md": "metrics, log lines, Server-Timing, traces",
     "sandbox.md": "what a deployment may do, its limits, and what this host must allow",
     "settings.md": "environment variables, and where things lie on the disk",
+    "hosts.md": "what works on which system, and what must be installed",
 }
 """Pages written by hand -> what is on them."""
 

@@ -73,7 +73,7 @@ VERBS: dict[str, Notes] = {
     ),
     "lock": Notes(
         arguments={"PATH": f"{_PATH} where it is left out"},
-        example="shipmark lock examples/digits --platform linux/amd64 --platform linux/arm64\n"
+        example="shipmark lock examples/digits --platform linux/amd64,linux/arm64\n"
         "shipmark lock examples/digits --upgrade base",
         json={
             "name": "of the model",

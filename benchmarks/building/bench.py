@@ -28,7 +28,6 @@ class Bench:
     """
 
     def __init__(self, folder: Path, docker: Docker, *, ballast_bytes: int) -> None:
-        self.folder = folder
         self.ballast_bytes = ballast_bytes
         self._docker = docker
         self._warm = Shipmark(folder / "warm")

@@ -14,6 +14,7 @@ def this_machine(folder: Path) -> Machine:
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
+        load=os.getloadavg()[0],
         file_system=file_system(Path("/proc/self/mounts").read_text(encoding="utf-8"), folder),
     )
 

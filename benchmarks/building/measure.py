@@ -10,7 +10,7 @@ from benchmarks.building.bench import Bench
 from benchmarks.building.engine import PIP, Docker
 from benchmarks.building.machine import this_machine
 from benchmarks.building.processes import Finished
-from benchmarks.building.report import Memory, Report, Scenario
+from benchmarks.building.report import Machine, Memory, Report, Scenario
 from benchmarks.building.scenarios import Kind, MemoryKind
 from shipmark import __version__
 from shipmark.lock.lock import Lock
@@ -30,13 +30,14 @@ def measure(folder: Path, docker: Docker, *, rounds: int, ballast_bytes: int) ->
     Raises:
         Failed: A program went wrong, or the two do not make the same image.
     """
+    machine = this_machine(folder)
     bench = Bench(folder, docker, ballast_bytes=ballast_bytes)
     _say("making both ready: base image, downloads, first builds")
     with bench.ready() as lock:
-        return _measured(bench, lock, docker, rounds)
+        return _measured(bench, lock, docker, rounds, machine)
 
 
-def _measured(bench: Bench, lock: Lock, docker: Docker, rounds: int) -> Report:
+def _measured(bench: Bench, lock: Lock, docker: Docker, rounds: int, machine: Machine) -> Report:
     pairs: dict[str, list[tuple[Finished, Finished]]] = {kind.title: [] for kind in scenarios.KINDS}
     for number in range(rounds):
         for kind in scenarios.KINDS:
@@ -50,7 +51,7 @@ def _measured(bench: Bench, lock: Lock, docker: Docker, rounds: int) -> Report:
         measured=datetime.now(UTC).date().isoformat(),
         rounds=rounds,
         weights_bytes=bench.ballast_bytes,
-        machine=this_machine(bench.folder),
+        machine=machine,
         versions=_versions(lock, docker),
         method=scenarios.METHOD,
         scenarios=tuple(_scenario(kind, pairs[kind.title]) for kind in scenarios.KINDS),

@@ -42,7 +42,8 @@ what it starts grew, and the client.
 ## Machine and versions
 
 {machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, \
-Linux {machine.kernel}, {machine.file_system}; measured on {report.measured}.
+Linux {machine.kernel}, {machine.file_system}; measured on {report.measured}. Programs that wanted a
+processor in the minute before: {machine.load:.1f} (0 on a quiet machine).
 
 {versions}
 """

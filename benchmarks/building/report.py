@@ -18,6 +18,8 @@ class Machine(Record, frozen=True, kw_only=True):
     memory_bytes: int
     kernel: str
     file_system: str
+    load: float
+    """How many programs wanted a processor in the minute before; 0 on a quiet machine."""
 
 
 class Scenario(Record, frozen=True, kw_only=True):

@@ -36,9 +36,9 @@ _COLD = Kind(
     cold=True,
     base_there=True,
     at_most_ratio=0.6,
-    bound="The processors, all of them. A third of their time is compiling bytecode, a third "
-    "gzip, a sixth inflating the wheels; the rest is hashing, and Python itself. Docker's time is "
-    "pip on one processor; its layers are not compressed before they are pushed.",
+    bound="The processors, all of them. Two fifths of their time is gzip, nearly as much compiling "
+    "bytecode, a tenth inflating the wheels; the rest is hashing, and Python itself. Docker's time "
+    "is pip on one processor; its layers are not compressed before they are pushed.",
 )
 _BASE_TOO = Kind(
     title="cold, and the base made too",
@@ -52,8 +52,8 @@ _CODE = Kind(
     change="code",
     at_most_s=0.35,
     bound="Starting Python and importing Shipmark, more than half of it; then the start of the "
-    "interpreter that compiles the file, and making four small blobs durable. Docker is quicker: "
-    "its engine is running already, and it compiles no bytecode.",
+    "interpreter that compiles the file, and making a few small blobs durable. Docker's engine is "
+    "running already, and it compiles no bytecode.",
 )
 _NOTHING = Kind(
     title="nothing changed",
@@ -66,9 +66,9 @@ _WEIGHTS = Kind(
     change="weights",
     large=True,
     at_most_s=10,
-    bound="SHA-256 and the disk. Every byte is hashed when the package is read, again as it passes "
-    "into the layer, and twice more for the diff ID and the blob; and it is on the disk before the "
-    "blob has a name. Docker copies the weights to its engine, then into a layer.",
+    bound="SHA-256 and the disk. Every byte is hashed when the package is read, as it passes into "
+    "the layer, and as the blob is written; and it is on the disk before the blob has a name. "
+    "Docker copies the weights to its engine, then into a layer.",
 )
 KINDS = (_COLD, _BASE_TOO, _CODE, _NOTHING, _WEIGHTS)
 

@@ -23,7 +23,7 @@ from shipmark.lock import text
 from tests.e2e.conftest import SHIPMARK, CommandLine
 from tests.e2e.harbour import Harbour, harbour
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.network]
 
 HEX = re.compile(r"[0-9a-f]{64}")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import CommandLine
 from tests.e2e.harbour import Harbour, harbour
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("hosts")]
+pytestmark = [pytest.mark.network]
 
 OBSERVE = """
 import os, sys
@@ -84,6 +84,7 @@ def test_macos_locks_and_says_at_once_that_it_cannot_build(port: Harbour, tmp_pa
     user = _with_sitecustomize(port, tmp_path / "site", MACOS, SHIPMARK_HOME=str(tmp_path / "home"))
     port.lock_path.unlink()
 
+    user.ok("check", "--static", port.package)
     locked = user.json("lock", port.package, "--platform", "linux/amd64")
     port.server.requests.clear()
     done = user.run("build", "--locked", port.package)

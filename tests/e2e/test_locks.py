@@ -10,7 +10,7 @@ from shipmark import __version__
 from tests.e2e.conftest import CommandLine
 from tests.e2e.harbour import DEAD, Harbour, harbour
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("locks")]
+pytestmark = [pytest.mark.network]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.e2e.conftest import SHIPMARK, CommandLine
 from tests.e2e.harbour import DEAD, Harbour, emptied, harbour
 from tests.unit.lock.loopback import Fault, serving
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("mirrors")]
+pytestmark = [pytest.mark.network]
 
 
 @pytest.fixture(scope="module")

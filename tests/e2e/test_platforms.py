@@ -7,6 +7,7 @@ processors and must give the bytes that this one gave.
 
 import hashlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -32,7 +33,6 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.sandbox,
     pytest.mark.needs("qemu-aarch64-static", "qemu-x86_64-static"),
-    pytest.mark.xdist_group("platforms"),
 ]
 
 PROCESSORS = [
@@ -172,6 +172,23 @@ def test_another_platform_leaves_the_first_as_it_was_locked(
     assert list(after["platforms"]) == ["linux/amd64", "linux/arm64"]
     assert after["platforms"]["linux/arm64"] == before["platforms"]["linux/arm64"]
     assert after["build_python"] == before["build_python"]
+
+
+def test_what_is_for_another_processor_is_not_started_here(
+    user: CommandLine, tmp_path: Path
+) -> None:
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    (package / "model.py").write_text("def predict(text: str) -> str:\n    return text\n")
+    machine = os.uname().machine
+    there, here = ("linux/amd64", "linux/arm64")[:: 1 if machine == "aarch64" else -1]
+    user.ok("build", package, "--platform", there)
+
+    for verb in ("check", "up"):
+        words = user.refused(verb, package)
+
+        assert f"the image has no {here}; it has {there}" in words
+        assert f"build it with --platform {here}" in words
 
 
 @pytest.mark.timeout(200)

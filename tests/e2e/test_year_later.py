@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.sandbox,
     pytest.mark.needs("unshare", "faketime"),
-    pytest.mark.xdist_group("later"),
 ]
 
 

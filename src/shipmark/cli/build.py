@@ -27,7 +27,7 @@ SHOWN_PARTS = 3
     is_flag=True,
     help="Refuse a lock that no longer describes the package, and say what changed.",
 )
-@platform_option("A platform to build, and to lock where it is not. Default: those of the lock.")
+@platform_option("A platform to build, and to lock where it is not", default="those of the lock")
 @click.option(
     "--output",
     "-o",

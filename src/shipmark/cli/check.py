@@ -10,6 +10,7 @@ from shipmark.cli.output import Output, with_output
 from shipmark.cli.platforms import host_platform
 from shipmark.deploy.deployment import Deployment
 from shipmark.errors import PackageError
+from shipmark.oci.graph import pick, read_index
 from shipmark.package import Package
 from shipmark.targets.process.target import ProcessTarget
 from shipmark.verify.validation import Validation, examine, validate
@@ -58,14 +59,14 @@ def command(output: Output, *, path: str, static: bool, name: str | None) -> Non
 def _start(package: Package, place: Yard, records: int) -> Validation | None:
     """Start the image once, under a name of this check's own, and take it down again."""
     built, _ = build_image(package, lock_package(package, place), place)
-    image = built.images[host_platform()]
+    here = pick(read_index(place.store, built.index), host_platform())
     target = ProcessTarget(place.store, place.home.state)
     name = f"check-{package.name[:40]}-{secrets.token_hex(4)}"
     place.progress.step(f"starting {package.name} once in the sandbox")
     deployment = Deployment(
         name=name,
-        manifest=image.manifest,
-        config=image.config,
+        manifest=here.digest,
+        config=built.images[host_platform()].config,
         version=str(package.version),
     )
     status = target.up(deployment, progress=place.progress)

@@ -18,7 +18,7 @@ from shipmark.lock import text
     flag_value="all",
     help="Resolve anew: a package's NAME, 'base' (Debian), 'shipmark-serve', or everything.",
 )
-@platform_option("A platform that the lock shall hold besides those it does. Default: this host's.")
+@platform_option("A platform to lock besides those that are", default="this host's")
 @with_output
 def command(
     output: Output, *, path: str, upgrade: tuple[str, ...], platforms: tuple[str, ...]

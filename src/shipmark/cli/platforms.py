@@ -21,7 +21,9 @@ def host_platform() -> str:
     return "linux/arm64" if machine in {"aarch64", "arm64"} else "linux/amd64"
 
 
-def platform_option(meaning: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def platform_option(
+    meaning: str, *, default: str
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a verb `--platform`; its argument `platforms` is a tuple, empty where none was named."""
     return click.option(
         "--platform",
@@ -29,7 +31,8 @@ def platform_option(meaning: str) -> Callable[[Callable[..., R]], Callable[..., 
         multiple=True,
         metavar="OS/ARCH",
         callback=_platforms,
-        help=f"{meaning} {' or '.join(KNOWN)}; may be repeated, or name several with commas.",
+        help=f"{meaning}, {' or '.join(KNOWN)}; may be repeated, or name several with commas. "
+        f"Default: {default}.",
     )
 
 

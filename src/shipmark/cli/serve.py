@@ -102,7 +102,9 @@ def _next_change(root: Path) -> str:
 
 
 def _matters(change: watchfiles.Change, path: str) -> bool:
-    return not path.endswith("shipmark.lock") and _DEFAULT_FILTER(change, path)
+    return not path.endswith(("shipmark.lock", "shipmark.lock.new")) and _DEFAULT_FILTER(
+        change, path
+    )
 
 
 _DEFAULT_FILTER = watchfiles.DefaultFilter()

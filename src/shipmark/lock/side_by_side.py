@@ -17,6 +17,10 @@ _PATIENCE_S = 0.5
 """How long what has begun is waited for after a failure."""
 
 
+class Cancelled(Exception):
+    """Something else failed before."""
+
+
 def each(
     function: Callable[[T], R], items: Sequence[T], *, at_once: int, cancelled: Event
 ) -> list[R]:
@@ -30,6 +34,7 @@ def each(
 
     Raises:
         BaseException: Whatever the first call that failed raised.
+        Cancelled: `cancelled` was set from elsewhere.
     """
     todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
     done: SimpleQueue[tuple[int, R] | BaseException] = SimpleQueue()
@@ -45,7 +50,10 @@ def each(
             try:
                 done.put((number, function(item)))
             except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+                # Before the others hear of it, and fail in their turn.
                 done.put(error)
+                cancelled.set()
+        done.put(Cancelled())
 
     threads = [Thread(target=work, daemon=True) for _ in range(min(at_once, len(items)))]
     try:
@@ -53,7 +61,7 @@ def each(
             thread.start()
         results = dict(_result(done.get()) for _ in items)
     except BaseException:
-        cancelled.set()
+        cancelled.set()  # Ctrl-C sets nothing by itself
         _wait(threads)
         raise
     return [results[number] for number in range(len(items))]

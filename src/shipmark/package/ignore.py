@@ -20,8 +20,10 @@ MAX_IGNORE_BYTES = 64 * 1024
 MAX_WILDCARDS = 6
 """Runs of `*` in one line; each multiplies the time that matching a long name can take."""
 
-NEVER_SHIPPED = (".git", f"/{IGNORE_FILE}", "/shipmark.lock", "*.shipmark.lock")
-"""No line of `.shipmarkignore` takes these back."""
+NEVER_SHIPPED = (
+    ".git", f"/{IGNORE_FILE}", "/shipmark.lock", "*.shipmark.lock", ".*shipmark.lock.new",
+)  # fmt: skip
+"""No line of `.shipmarkignore` takes these back; the last is a lock that is being written."""
 
 DEFAULTS = (
     # version control

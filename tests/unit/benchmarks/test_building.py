@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -11,18 +14,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.building.__main__ import PAGE, RESULTS
+from benchmarks.building.index import serving
 from benchmarks.building.machine import file_system, processor
 from benchmarks.building.page import render, table
 from benchmarks.building.processes import Failed, descendants, run
 from benchmarks.building.report import Machine, Memory, Report, Scenario, dumps, loads
-from benchmarks.building.workload import HERE, Workload
+from benchmarks.building.workload import HERE, Workload, requirements
+from shipmark.store import Store
+from tests.unit.lock.samples import lock_of, package
+
+LOCK = lock_of(package())
 
 REPORT = Report(
     measured="2026-11-21",
     rounds=3,
     weights_bytes=1 << 30,
     machine=Machine(
-        processor="Abacus", cores=2, memory_bytes=8 << 30, kernel="6.1", file_system="ext4"
+        processor="Abacus",
+        cores=2,
+        memory_bytes=8 << 30,
+        kernel="6.1",
+        file_system="ext4",
+        load=0.1,
     ),
     versions={"Shipmark": "0.1.0", "Docker Engine": "20.10"},
     method="- Both build.",
@@ -157,6 +170,34 @@ def test_the_dockerfile_has_the_command_and_user_of_an_image() -> None:
     assert f"WORKDIR {IMAGE_ROOT}" in lines
     assert any(line.endswith(IMAGE_DESCRIPTION) for line in lines)
     assert 'ENTRYPOINT ["/usr/bin/python3.11", "-P", "-s", "-m", "shipmark_serve"]' in lines
+
+
+def test_the_index_gives_pip_the_wheels_of_the_lock_to_keep(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    data = b"a wheel"
+    sha256 = store.put(data).removeprefix("sha256:")
+    wheel = msgspec.structs.replace(LOCK.platforms["linux/amd64"].wheels[0], sha256=sha256)
+    platform = msgspec.structs.replace(LOCK.platforms["linux/amd64"], wheels=(wheel,))
+    lock = msgspec.structs.replace(LOCK, platforms={"linux/amd64": platform})
+
+    with serving(lock, "linux/amd64", store) as url:
+        with urlopen(f"{url}{wheel.name}/") as response:
+            link = response.read().decode().split('"')[1]
+        with urlopen(urljoin(url, link)) as response:
+            assert response.read() == data
+            assert "max-age" in response.headers["Cache-Control"]
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{url}else/")
+        refused.value.close()
+    assert link.endswith(f"{wheel.filename}#sha256={sha256}")
+
+
+def test_docker_installs_the_versions_of_the_lock() -> None:
+    lines = requirements(LOCK, "linux/amd64").splitlines()
+
+    wheels = LOCK.platforms["linux/amd64"].wheels
+    assert lines[:-1] == sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels)
+    assert lines[-1] == f"/locked/{LOCK.server.filename}"
 
 
 def test_the_file_system_is_that_of_the_deepest_mount() -> None:

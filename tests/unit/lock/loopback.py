@@ -137,7 +137,8 @@ def _answer(handler: BaseHTTPRequestHandler, content: Loopback) -> None:
         status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
     rest = body[start:]
     if fault.drip_bytes_per_s is not None:
-        _drip(handler, status, rest, headers, fault.drip_bytes_per_s, content.ending)
+        _send(handler, status, b"", headers | {"Content-Length": str(len(rest))})
+        _drip(handler, rest, fault.drip_bytes_per_s, content.ending)
         return
     stop = fault.cut_at if fault.cut_at is not None else fault.stall_at
     if stop is None:
@@ -151,14 +152,8 @@ def _answer(handler: BaseHTTPRequestHandler, content: Loopback) -> None:
 
 
 def _drip(
-    handler: BaseHTTPRequestHandler,
-    status: int,
-    body: bytes,
-    headers: dict[str, str],
-    bytes_per_s: int,
-    ending: threading.Event,
+    handler: BaseHTTPRequestHandler, body: bytes, bytes_per_s: int, ending: threading.Event
 ) -> None:
-    _send(handler, status, b"", headers | {"Content-Length": str(len(body))})
     step = max(1, bytes_per_s // 10)
     for start in range(0, len(body), step):
         handler.wfile.write(body[start : start + step])

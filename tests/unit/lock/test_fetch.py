@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,6 +215,36 @@ def test_no_server_is_a_sentence(tmp_path: Path) -> None:
         here.fetch(Wanted(url="http://user:secret@127.0.0.1:9/x", sha256=SHA256, name="x"))
     assert "http://127.0.0.1:9/x" in caught.value.message
     assert "secret" not in caught.value.message
+
+
+def test_no_server_is_told_at_once(tmp_path: Path) -> None:
+    with Transport(Sources(cache=tmp_path)) as transport:
+        here = Downloads(tmp_path, transport)
+        started = time.monotonic()
+        with pytest.raises(DownloadFailed, match=r"in 2 attempts: .*refused"):
+            here.fetch(Wanted(url="http://127.0.0.1:9/x", sha256=SHA256, name="x"))
+    assert time.monotonic() - started < 3
+
+
+def test_a_server_that_drips_is_given_up(server: Loopback, tmp_path: Path) -> None:
+    server.fail(PATH, *[Fault(drip_bytes_per_s=500)] * 9)
+    with (
+        downloads(tmp_path, read_timeout_s=0.3) as here,
+        pytest.raises(DownloadFailed, match="in 4 attempts: only"),
+    ):
+        here.fetch(wanted(server))
+    assert len(server.asked(PATH)) == 4
+
+
+def test_where_it_is_not_another_place_is_asked(server: Loopback, tmp_path: Path) -> None:
+    with downloads(tmp_path) as here:
+        elsewhere = Wanted(
+            url=f"{server.url}/nothing",
+            sha256=SHA256,
+            name="thing",
+            otherwise=lambda: wanted(server),
+        )
+        assert here.fetch(elsewhere).read_bytes() == BODY
 
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(server: Loopback, tmp_path: Path) -> None:
