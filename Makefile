@@ -14,6 +14,8 @@ fix:    ## format and mend what can be mended by itself
 	@dev/setup.sh && .venv/bin/ruff check --fix-only . && .venv/bin/ruff format .
 test:   ## install what is missing, pass the gates, run every test
 	@dev/test.sh
+million: ## a million requests with faults, and no wrong answer (about 4 minutes)
+	@dev/setup.sh && SHIPMARK_TEST_REQUESTS=1000000 .venv/bin/pytest -q -s --timeout 1800 -k many tests/unit/serve/test_never_mixed.py
 bench:  ## measure; prints figures with machine and versions
 	@dev/bench.sh
 bench-serving: ## measure serving beside other servers; writes docs/benchmarks/serving.md

@@ -74,13 +74,6 @@ def test_every_setting_with_its_default() -> None:
                 assert documented[variable] == shown, variable
 
 
-def test_settings_without_effect_are_said_to_have_none() -> None:
-    for row in _rows(SERVER):
-        key = row[0].strip("`").removeprefix("SHIPMARK_").lower()
-        if key in ServeSettings.__struct_fields__:
-            assert ("no effect in this version" in row[2]) == (key in server._NOT_YET), key
-
-
 def test_numbers_in_the_text_are_those_of_the_source() -> None:
     restarts = f"more than {watchdog.MAX_RESTARTS} restarts within {watchdog.RESTART_WINDOW_S:g} s"
     assert restarts in SERVER

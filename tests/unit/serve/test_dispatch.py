@@ -112,11 +112,11 @@ def test_stuck_is_when_every_thread_is_past_its_deadline() -> None:
         work = Work(lambda _: gate.wait(), threads=2)
         late = [work.submit(None, deadline_s=0.05) for _ in range(2)]
         await asyncio.sleep(0.01)
-        assert not work.threads.stuck
+        before = work.threads.stuck
         for call in await asyncio.gather(*late):
             assert isinstance(call.error, DeadlineExceeded)
         await asyncio.sleep(0.01)
-        assert work.threads.stuck
+        assert (before, work.threads.stuck) == (False, True)
         assert not work.threads.close()
         gate.set()
 
