@@ -1,6 +1,6 @@
 # Every verb is one line; what it does stands in dev/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check fix test bench bench-serving docs clean
+.PHONY: help setup demo check fix test million bench bench-serving docs clean
 
 help:   ## list these verbs
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
