@@ -83,6 +83,7 @@ class App:
         if metrics != "off":
             self._routes["/metrics"] = Route(_READING, Plain("metrics"), self._metrics)
         for name in self._names:
+            self._routes[name] = Route(_READING, PlainV2("metadata"), self._loading)
             self._routes[f"{name}/ready"] = Route(_READING, ready, self._ready)
             self._routes[f"{name}/infer"] = Route(("POST",), PlainV2("infer"), self._infer)
 
@@ -133,9 +134,13 @@ class App:
     def _not_found(self, path: str) -> NotFound:
         return NotFound(f"there is no {path}", hint=f"there are {', '.join(self._routes)}")
 
+    async def _loading(self, call: Call, receive: Receive) -> Response:
+        del call, receive
+        raise NotReady("the model is loading", hint="ask /health/ready")
+
     async def _infer(self, call: Call, receive: Receive) -> Response:
         if not self._service.hot:
-            raise NotReady("the model is loading", hint="ask /health/ready")
+            await self._loading(call, receive)
         self._service.admit(call)
         if call.error is not None:
             raise call.error

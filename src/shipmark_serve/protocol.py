@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
         """The one whose body is coming; None where the body is thrown away, or the app's."""
         self._by_app = False
         """Whether the request that is being read is the app's."""
-        self._cycles = 0
+        self._cycles: deque[RequestResponseCycle] = deque()
         """Requests that the app was given and has not answered."""
         self._held: RequestResponseCycle | None = None
         """The app's, until the fast calls before it are answered."""
@@ -149,7 +149,16 @@ class Connection(HttpToolsProtocol):
             self._service.finish(call, GONE)
         self._calls.clear()
         self._reading = None
+        self._disconnect()
+        self.pipeline.clear()
         super().connection_lost(exc)
+
+    def _disconnect(self) -> None:
+        """Let the app know that nobody hears its answers; uvicorn tells the last request alone."""
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._cycles.clear()
 
     def shutdown(self) -> None:
         """Come to an end: what has begun to arrive is answered."""
@@ -193,7 +202,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _busy(self) -> bool:
-        return bool(self._calls) or self._cycles > 0
+        return bool(self._calls or self._cycles)
 
     def pause_writing(self) -> None:
         """Read no more of a client that does not read."""
@@ -438,8 +447,11 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: ServeError, call: Call | None = None) -> None:
         """Answer what cannot be read with an error, after what came before it, and close."""
         self._closing = self._deaf = True
+        call = call or self._reading
         self._reading = None
-        if self._cycles:
+        if len(self._cycles) == 1 and self._by_app and self._phase == "body":
+            self._disconnect()  # the app waits for the rest of a body that will not come
+        elif self._cycles:
             self.cycle.keep_alive = False
             self.pipeline.clear()
             return
@@ -460,14 +472,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
-        self._cycles += 1
         try:
             super().on_headers_complete()
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
-            self._cycles -= 1
             self._refuse(InvalidInput("the target of the request is not one"))
         else:
             self._by_app = True
+            self._cycles.append(self.cycle)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start the app, after the fast calls that came before."""
@@ -479,7 +490,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The app has answered."""
-        self._cycles -= 1
+        self._cycles.popleft()
         super().on_response_complete()
         self._since = time.monotonic()
         if self._closing and not self.pipeline and not self.transport.is_closing():

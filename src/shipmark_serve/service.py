@@ -16,7 +16,6 @@ from shipmark_serve.call import Call, Endpoint, Head
 from shipmark_serve.contract.errors import (
     BodyTooLarge,
     InvalidInput,
-    NotReady,
     PredictFailed,
     ServeError,
 )
@@ -189,7 +188,5 @@ class Plain:
         """Problem details."""
         return problems.of_error(error, request_id)
 
-
-NOT_READY = NotReady("the model is loading", hint="ask /health/ready")
 
 _: type[Endpoint] = Plain
