@@ -228,7 +228,7 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
         ),
     ),
     "Asking and measuring": (
-        "By [`shipmark predict`](predict.md) and the `[validate]` of [`shipmark check`](check.md).",
+        "By [`predict`](predict.md), `[validate]` of [`check`](check.md), and [`bench`](bench.md).",
         (
             Limit(f"{_CLIENT}:MAX_ANSWER_BYTES", "an answer", "bytes"),
             Limit(f"{_CLIENT}:_FIRST_WAIT_S", "wait before the first retry; it doubles", "s"),
@@ -243,6 +243,13 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
                 "one record of a data set",
                 "characters",
             ),
+            Limit("shipmark.measure.load:MAX_ARRIVALS", "requests of one run under load"),
+            Limit("shipmark.measure.reply:MAX_HEAD_BYTES", "head of an answer under load", "bytes"),
+            Limit(
+                "shipmark.measure.report:LAG_FREE_S",
+                "lateness of the generator, at the 99th percentile, that a run always bears",
+                "s",
+            ),
         ),
     ),
     "Doctor": (
@@ -254,6 +261,10 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
         (
             Limit("shipmark_serve.watchdog:MAX_RESTARTS", "restarts by the watchdog in the span"),
             Limit("shipmark_serve.watchdog:RESTART_WINDOW_S", "that span", "s"),
+            Limit(
+                "shipmark_serve.placement:MAX_BATCH_SIZE",
+                "rows in one batch, where nothing else is set",
+            ),
             Limit("shipmark_serve.problems:RETRY_AFTER_S", "`Retry-After` of 429 and 503", "s"),
             Limit(
                 "shipmark_serve.contract.golden:TOLERANCE",
@@ -265,10 +276,12 @@ LIMITS: dict[str, tuple[str, tuple[Limit, ...]]] = {
 }
 
 NOT_LIMITS: dict[str, str] = {
+    "shipmark.cli.bench:RATE_OF_ONE_PER_S": "a default: the option --processes",
     "shipmark.client.prediction:TIMEOUT_S": "a default: the option --timeout",
     "shipmark.digest:CHUNK_BYTES": "how much is read at once",
     "shipmark.doctor.reach:ANSWER_S": "below the time of a check",
     "shipmark.lock.transport:CHUNK_BYTES": "how much is read at once",
+    "shipmark.measure.load:LEAST_INTERVALS": "how finely a run is shown",
     "shipmark.oci.layer:CHUNK_BYTES": "how much is read at once",
     "shipmark.store.file_hashes:SMALL_BYTES": "what is remembered, not what is allowed",
     "shipmark.targets.process.target:READY_TIMEOUT_S": "a default: the option --timeout",
@@ -278,5 +291,7 @@ NOT_LIMITS: dict[str, str] = {
     "shipmark.package.sklearn_file:MAX_VERSION_BYTES": "a longer text is no version",
     "shipmark_serve.access_log:FLUSH_S": "how old a line may be before it is written",
     "shipmark_serve.instruments:INTERVAL_S": "how often files are looked at",
+    "shipmark_serve.placement:SLOW_S": "where a model runs, not whether",
+    "shipmark_serve.placement:TURN_S": "where a request runs, not whether",
 }
 """Constants that are named like limits and never met by a user, with the reason."""

@@ -131,21 +131,6 @@ VERBS: dict[str, Notes] = {
         },
         see={"the sandbox": "sandbox.md", "the server's settings": "server.md#settings"},
     ),
-    "predict": Notes(
-        arguments={
-            "URL|NAME": "a server's URL (`/predict` is added where it is missing), `HOST:PORT`, or "
-            "a deployment",
-            "[INPUT]": "text or JSON; `@FILE`; `-` or nothing for standard input",
-        },
-        example="shipmark predict hello 'good morning'\n"
-        "shipmark predict digits @examples/digits/request.json",
-        json={
-            "answer": 'what the model answered; bytes as `{"base64": ...}`',
-            "seconds": "from asking to the whole answer, retries included",
-            "request_id": "of the answer; the server's log has it",
-        },
-        see={"the server's errors": "server.md#errors"},
-    ),
     "profile": Notes(
         arguments={"PATH": f"{_PATH} where it is left out; `-` is a zip on standard input"},
         example="shipmark profile examples/digits --runs 1000\n"
@@ -165,6 +150,21 @@ VERBS: dict[str, Notes] = {
         remark="onnxruntime counts in whole microseconds: of an operator that takes less, look at "
         "more rows.",
         see={"the server": "server.md"},
+    ),
+    "predict": Notes(
+        arguments={
+            "URL|NAME": "a server's URL (`/predict` is added where it is missing), `HOST:PORT`, or "
+            "a deployment",
+            "[INPUT]": "text or JSON; `@FILE`; `-` or nothing for standard input",
+        },
+        example="shipmark predict hello 'good morning'\n"
+        "shipmark predict digits @examples/digits/request.json",
+        json={
+            "answer": 'what the model answered; bytes as `{"base64": ...}`',
+            "seconds": "from asking to the whole answer, retries included",
+            "request_id": "of the answer; the server's log has it",
+        },
+        see={"the server's errors": "server.md#errors"},
     ),
     "bench": Notes(
         arguments={"URL|NAME": "the server's address, or a deployment as `shipmark ps` lists it"},

@@ -90,7 +90,7 @@ class Bench:
         before = resident(self._docker.engine)
         with watched(self._docker.engine) as peak:
             client = theirs()
-        return shipmark, peak.size_bytes - before + client.largest_bytes
+        return shipmark, peak.together_bytes - before + client.largest_bytes
 
     def _prepared(
         self, kind: Kind, *, watch: bool = False

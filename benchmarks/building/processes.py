@@ -22,7 +22,10 @@ class Finished:
     processor_s: float
     """On all processors, by the program and its children."""
     largest_bytes: int
-    """Peak of resident memory of the largest among the program and its children."""
+    """Peak of resident memory of the largest among them; 0 unless it was watched.
+
+    Not from `wait4`: Linux counts what the measuring process held when it forked.
+    """
     together_bytes: int
     """Peak of resident memory of all of them, summed; 0 unless it was watched."""
     output: str
@@ -69,8 +72,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, watch: bool =
     return Finished(
         seconds=seconds,
         processor_s=usage.ru_utime + usage.ru_stime,
-        largest_bytes=usage.ru_maxrss * 1024,
-        together_bytes=peak.size_bytes,
+        largest_bytes=peak.largest_bytes,
+        together_bytes=peak.together_bytes,
         output=output,
     )
 
@@ -79,7 +82,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, watch: bool =
 class Peak:
     """The most that was seen, in bytes."""
 
-    size_bytes: int = 0
+    together_bytes: int = 0
+    largest_bytes: int = 0
 
 
 @contextmanager
@@ -92,7 +96,9 @@ def watched(root: int) -> Iterator[Peak]:
 
     def sample() -> None:
         while not stop.wait(_SAMPLE_S):
-            peak.size_bytes = max(peak.size_bytes, resident(root))
+            sizes = [_resident(process) for process in descendants(_parents(), root)]
+            peak.together_bytes = max(peak.together_bytes, sum(sizes))
+            peak.largest_bytes = max(peak.largest_bytes, *sizes)
 
     thread = threading.Thread(target=sample)
     thread.start()

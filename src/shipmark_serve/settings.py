@@ -34,7 +34,7 @@ class ServerSettings(Record, frozen=True, kw_only=True):
     port are then not used."""
     cpus: Annotated[float, Meta(gt=0)] | None = None
     """Processors' worth of time that were granted, where the control group is out of sight."""
-    grace_s: Annotated[int, Meta(ge=0)] = 25
+    grace_s: Annotated[int, Meta(ge=0)] = 8
     """How long requests in flight may take after SIGTERM."""
     max_connections: Annotated[int, Meta(ge=1)] = 4096
     """Beyond it, only questions for health are answered."""

@@ -101,6 +101,8 @@ def test_the_sandbox_has_no_network(shipmark: CommandLine, tmp_path: Path) -> No
     (package / "model.py").write_text(
         "import socket\n\n"
         "def predict(address: str) -> str:\n"
+        "    if address == 'resolver':\n"
+        "        return open('/etc/resolv.conf').read()\n"
         "    host, port = address.split(':')\n"
         "    try:\n"
         "        socket.create_connection((host, int(port)), timeout=2).close()\n"
@@ -118,7 +120,9 @@ def test_the_sandbox_has_no_network(shipmark: CommandLine, tmp_path: Path) -> No
         shipmark.ok("down", "caller")
         opened = shipmark.json("up", package, "--network")
         together = post(f"{opened['address']}/predict", address, "text/plain")
+        resolver = post(f"{opened['address']}/predict", "resolver", "text/plain")
         shipmark.ok("down", "caller")
 
     assert alone.startswith("refused")
     assert together == "connected"
+    assert resolver == Path("/etc/resolv.conf").read_text()

@@ -11,7 +11,10 @@ import msgspec
 from shipmark.builders import base, image, layers
 from shipmark_serve import app, health, problems, server, watchdog
 from shipmark_serve.contract.model import IMAGE_DESCRIPTION, IMAGE_ROOT, Model, ServeSettings
+from shipmark_serve.contract.schema import Schema, Text
+from shipmark_serve.endpoints.endpoints import endpoints_of
 from shipmark_serve.loading import _SHOWN_FAILURES
+from shipmark_serve.predictor import Interface
 from shipmark_serve.settings import ServerSettings
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
@@ -28,6 +31,8 @@ def test_every_route_with_its_methods() -> None:
     model = Model(name="NAME", version="VERSION", code_digest="", runtime="python")
     unused = cast("Any", None)
     served = app.App(model, health.Health("NAME", "VERSION"), unused, unused, "open")
+    endpoints = endpoints_of(model, Interface(schema=Schema(input=Text(), output=Text())))
+    served.serve(endpoints.by_path, endpoints.metadata)
     routes = {path: ", ".join(route.methods) for path, route in served._routes.items()}
     documented = {row[0].strip("`"): row[1] for row in _rows(SERVER) if row[0].startswith("`/")}
 

@@ -109,7 +109,7 @@ def test_a_person_is_told_why_and_how_to_mend_it(tmp_path: Path) -> None:
     assert first.split()[1] == "platform"
     assert second.startswith("FAIL  images ")
     assert why.strip() == "why: the image cannot be started or exported"
-    assert mend.strip() == "mend: delete the file and build the image again"
+    assert mend.strip() == "mend: forget it with `shipmark rmi digits`, and build the image again"
 
 
 def test_a_password_in_the_settings_is_nowhere_in_the_output(tmp_path: Path) -> None:

@@ -49,12 +49,18 @@ def _groups(name: str) -> list[Path]:
     return list(Path("/sys/fs/cgroup").rglob(f"shipmark-{name}-*"))
 
 
+def _own_mounts(harness: Harness) -> list[str]:
+    """Mounts of ours that the host sees; other programs make and drop theirs meanwhile."""
+    lines = Path("/proc/self/mounts").read_text("utf-8").splitlines()
+    return [line for line in lines if "shipmark" in line or str(harness.state_root) in line]
+
+
 def _traces(harness: Harness) -> dict[str, object]:
     """What a deployment could leave behind."""
     return {
         "state": sorted(harness.state_root.rglob("*")),
         "processes": [line for line in command_lines() if str(harness.state_root) in line],
-        "mounts": Path("/proc/self/mounts").read_text("utf-8"),
+        "mounts": _own_mounts(harness),
         "groups": _groups("model"),
     }
 

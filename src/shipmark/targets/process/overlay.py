@@ -6,7 +6,6 @@ with the last process that sees it.
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from shipmark.targets.process import linux
@@ -48,7 +47,7 @@ def mount_image(layers: Sequence[str], *, network: bool) -> str:
 
     Args:
         layers: Directories, lowest first.
-        network: Whether the host's resolver settings show where the image has none.
+        network: Whether the host's resolver settings show in place of the image's.
 
     Raises:
         OSError: The kernel refuses overlay mounts here.
@@ -66,14 +65,19 @@ def mount_image(layers: Sequence[str], *, network: bool) -> str:
     lowest = Path("lowest")
     for point in _MOUNT_POINTS:
         (lowest / point).mkdir(parents=True)
-    if network:
-        with suppress(FileNotFoundError):
-            (lowest / "etc" / "resolv.conf").write_bytes(_RESOLVER.read_bytes())
-    root = Path("root")
-    root.mkdir()
-    lower = ":".join([*(str(index) for index in range(len(opened))), "lowest"])
+    lower = [*(str(index) for index in range(len(opened))), "lowest"]
+    if network and _RESOLVER.exists():
+        settings = Path("highest") / "etc" / "resolv.conf"
+        settings.parent.mkdir(parents=True)
+        settings.write_bytes(_RESOLVER.read_bytes())
+        lower.insert(0, "highest")
+    Path("root").mkdir()
     linux.mount(
-        "shipmark", "root", "overlay", hidden | linux.MS_RDONLY, f"lowerdir={lower},userxattr"
+        "shipmark",
+        "root",
+        "overlay",
+        hidden | linux.MS_RDONLY,
+        f"lowerdir={':'.join(lower)},userxattr",
     )
     for descriptor in opened:
         os.close(descriptor)
