@@ -71,14 +71,10 @@ def mount_image(layers: Sequence[str], *, network: bool) -> str:
         settings.parent.mkdir(parents=True)
         settings.write_bytes(_RESOLVER.read_bytes())
         lower.insert(0, "highest")
-    Path("root").mkdir()
-    linux.mount(
-        "shipmark",
-        "root",
-        "overlay",
-        hidden | linux.MS_RDONLY,
-        f"lowerdir={':'.join(lower)},userxattr",
-    )
+    root = Path("root")
+    root.mkdir()
+    options = f"lowerdir={':'.join(lower)},userxattr"
+    linux.mount("shipmark", "root", "overlay", hidden | linux.MS_RDONLY, options)
     for descriptor in opened:
         os.close(descriptor)
     for point in ("proc", "dev", "tmp"):
