@@ -10,8 +10,9 @@ from shipmark.doctor.finding import Finding, together
 from shipmark.doctor.reach import ANSWER_S, patient, timed
 from shipmark.lock.credentials import public
 from shipmark.lock.debian.release import archive_keys, read
+from shipmark.lock.faults import Gone
 from shipmark.lock.sources import Sources
-from shipmark.lock.transport import Gone, Transport
+from shipmark.lock.transport import Transport
 
 _SUITES = {"debian": "bookworm", "debian-security": "bookworm-security"}
 """Archive -> what it is asked for: the suite of an image that names none."""

@@ -18,14 +18,8 @@ from shipmark.errors import DigestMismatch, DownloadFailed, ShipmarkError
 from shipmark.lock import side_by_side
 from shipmark.lock.atomic import held
 from shipmark.lock.credentials import public
-from shipmark.lock.transport import (
-    CHUNK_BYTES,
-    Gone,
-    Interrupted,
-    Transport,
-    local_path,
-    open_local,
-)
+from shipmark.lock.faults import Gone, Interrupted
+from shipmark.lock.transport import CHUNK_BYTES, Transport, local_path, open_local
 from shipmark.progress import Progress, Silent, Task
 from shipmark.store.disk import explained
 

@@ -4,7 +4,6 @@ uv runs in a scratch directory with an environment of ours alone, so that neithe
 settings nor its paths reach the lock except through `Sources`.
 """
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -19,22 +18,13 @@ from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from shipmark.errors import DownloadFailed, LockError, Unresolvable
-from shipmark.lock import tags
+from shipmark.lock import tags, uv_words
 from shipmark.lock.credentials import Credentials, bare
 from shipmark.lock.debian.base import Suite
 from shipmark.lock.sources import Sources
 
 _UV_NEWEST_GLIBC = (2, 40)
 """The newest that `uv --python-platform` knows."""
-
-_NO_SOLUTION = "No solution found when resolving dependencies cause: "
-_UNKNOWN = re.compile(r"Because (\S+) was not found in the package registry")
-_NO_WHEEL = re.compile(r"no usable wheels|no wheels with a matching|has no wheels")
-_NETWORK = re.compile(
-    r"Failed to fetch|error sending request|Network connectivity|Could not connect"
-)
-_UNREACHED = re.compile(r"tcp connect error|dns error")
-_DENIED = re.compile(r"\b(401|403) (Unauthorized|Forbidden)|\bstatus code 40[13]\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +146,13 @@ def _run(
         if completed.returncode == 0:
             return None
         said = Credentials(sources).redact(completed.stderr).replace(f"{scratch}/", "")
-        if retries or _DENIED.search(said) or not _NETWORK.search(said):
-            return _failure(_explanation(said), server, aim)
-        retries = 1 if _UNREACHED.search(said) else sources.attempts - 1
+        if retries or not uv_words.may_pass(said):
+            return uv_words.failure(
+                uv_words.explanation(said),
+                where=f"Python {aim.suite.python}, Debian {aim.suite.name}, {aim.platform}",
+                server=server.requires,
+            )
+        retries = 1 if uv_words.unreached(said) else sources.attempts - 1
 
 
 def _environment(sources: Sources, scratch: Path) -> dict[str, str]:
@@ -214,53 +208,6 @@ def _refuse_direct(line: str) -> None:
             hint=f"put the wheel into a directory, name that in PIP_FIND_LINKS, and require "
             f"{requirement.name} by version",
         )
-
-
-def _explanation(said: str) -> str:
-    """What uv says, without its frame and without advice on options that it was given."""
-    paragraphs = re.split(r"\n\s*(?=hint:)", said)
-    kept = [" ".join(each.split()) for each in paragraphs if "--no-build" not in each]
-    return " ".join(kept).removeprefix("error: ").removeprefix(_NO_SOLUTION)
-
-
-def _failure(said: str, server: Server, aim: Aim) -> LockError | DownloadFailed:
-    if _DENIED.search(said):
-        told = said.rpartition("hint: ")[2]
-        return DownloadFailed(
-            f"an index refused this host: {told}",
-            hint="give a user name and password in the index URL of the environment "
-            "(UV_INDEX_URL, PIP_INDEX_URL) or in netrc",
-        )
-    if _NETWORK.search(said):
-        return DownloadFailed(
-            f"a package index cannot be read: {said}",
-            hint="check the network, the index settings and, behind a company proxy, SSL_CERT_FILE",
-        )
-    where = f"Python {aim.suite.python}, Debian {aim.suite.name}, {aim.platform}"
-    if _NO_WHEEL.search(said):
-        return Unresolvable(
-            f"a requirement has no wheel for {where}, and nothing is built from source: {said}",
-            hint="require a version that has one; or build the wheel yourself (pip wheel NAME) and "
-            "put it into a directory named by PIP_FIND_LINKS; or choose another [image] suite",
-        )
-    if unknown := _UNKNOWN.search(said):
-        needs = [line for line in server.requires if Requirement(line).name == unknown[1]]
-        whose = "which the server needs" if needs else "which is required"
-        return Unresolvable(
-            f"{unknown[1]}, {whose}, is in no index: {said}",
-            hint="check its name; indexes are taken from pip's and uv's settings "
-            "(PIP_EXTRA_INDEX_URL, UV_INDEX, PIP_FIND_LINKS)",
-        )
-    if "shipmark-serve" in said:
-        clashing = [line for line in server.requires if Requirement(line).name in said]
-        return Unresolvable(
-            "the package's requirements clash with the server's own "
-            f"({', '.join(clashing or server.requires)}): {said}",
-            hint="change the requirement of the package that is named here: the server's stand",
-        )
-    return Unresolvable(
-        f"no set of versions fits {where}: {said}", hint="loosen or change a requirement"
-    )
 
 
 def _pin(

@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from shipmark.errors import DownloadFailed
 from shipmark.lock.credentials import public
-from shipmark.lock.transport import Document, Gone, Transport, local_path
+from shipmark.lock.faults import Gone
+from shipmark.lock.transport import Document, Transport, local_path
 from shipmark_serve.contract.records import ForeignRecord
 
 _JSON = "application/vnd.pypi.simple.v1+json"

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from shipmark.errors import DownloadFailed
+from shipmark.lock import faults
 from shipmark.lock.credentials import Credentials, bare, public
+from shipmark.lock.faults import Gone, Interrupted
 from shipmark.lock.sources import Sources
 
 if TYPE_CHECKING:
@@ -26,36 +28,6 @@ DOCUMENT_LIMIT_BYTES = 128 << 20
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 30.0
 _LEAST_BYTES_PER_S = 1024
-
-
-class Gone(DownloadFailed):
-    """The server is there, and has nothing under this URL."""
-
-
-class Interrupted(Exception):
-    """This attempt failed in a way that the next one may not.
-
-    Args:
-        reason: What happened.
-        wait_s: How long the server wants to be left alone.
-        progressed: It brought something that the next need not ask for again.
-        unreached: How many attempts make sense where nothing ever came from this server; None: as
-            many as ever.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        wait_s: float | None = None,
-        progressed: bool = False,
-        unreached: int | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait_s = wait_s
-        self.progressed = progressed
-        self.unreached = unreached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +187,7 @@ class Transport:
                     hint="if a proxy or company CA signs here, set SSL_CERT_FILE (or PIP_CERT) "
                     "to a file with its certificate",
                 ) from None
-            raise Interrupted(_reason(error, self.sources), unreached=_unreached(error)) from None
+            raise faults.interrupted(error, self.sources) from None
 
     def chunks(self, response: "httpx.Response", *, raw: bool = True) -> Iterator[bytes]:
         """The body piece by piece.
@@ -300,31 +272,6 @@ def open_local(path: Path) -> BinaryIO:
         raise Gone(f"{path} is not a file") from None
     except OSError as error:
         raise DownloadFailed(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _reason(error: "httpx.TransportError", sources: Sources) -> str:
-    import httpx  # noqa: PLC0415 - as in stream
-
-    match error:
-        case httpx.ConnectTimeout():
-            return f"no connection came about within {sources.connect_timeout_s:g} s"
-        case httpx.ReadTimeout():
-            return f"the server was silent for {sources.read_timeout_s:g} s"
-        case _:
-            return str(error) or type(error).__name__
-
-
-def _unreached(error: "httpx.TransportError") -> int | None:
-    """A host that refuses, or has no address, may do better at once; one that is mute, hardly."""
-    import httpx  # noqa: PLC0415 - as in stream
-
-    match error:
-        case httpx.ConnectTimeout():
-            return 1
-        case httpx.ConnectError():
-            return 2
-        case _:
-            return None
 
 
 def _trust(bundle: Path | None) -> ssl.SSLContext:

@@ -20,9 +20,9 @@ from shipmark.lock.debian.base import NOT_IN_BASE, SCRIPT_TOOLS
 from shipmark.lock.debian.closure import Closure
 from shipmark.lock.debian.packages import Packages
 from shipmark.lock.debian.release import Release, read
+from shipmark.lock.faults import Gone
 from shipmark.lock.fetch import Downloads, Wanted
 from shipmark.lock.lock import Deb
-from shipmark.lock.transport import Gone
 from shipmark.progress import Progress
 from shipmark_serve.contract.records import Record
 
