@@ -150,6 +150,9 @@ def engine(folder: Path) -> Iterator[Docker]:
         finally:
             process.terminate()
             process.wait(_START_S)
+            # dockerd leaves this mount behind, and its folder could not be removed.
+            mount = folder / "exec/netns/default"
+            subprocess.run(["umount", mount], check=False, capture_output=True)
 
 
 def _wait(docker: Docker, process: "subprocess.Popen[bytes]", log: Path) -> None:
