@@ -52,6 +52,9 @@ def with_bytecode(
         refused: Told of each file that does not compile and therefore gets none.
         below: Only files whose path begins so.
 
+    What lies in a folder `tests` gets none: of numpy's that is half the work and a quarter of the
+    layer, for files that no server imports. They still run, compiled each time.
+
     Raises:
         BuildError: The interpreter cannot run here, or broke down.
     """
@@ -64,6 +67,7 @@ def with_bytecode(
         and entry.path.endswith(".py")
         and entry.path.startswith(below)
         and entry.size <= _SOURCE_BYTES
+        and "tests" not in entry.path.split("/")
         and _cached(entry.path, python.python) not in known
     }
     compiled = _compiled(sources, python, workspace, refused) if sources else {}

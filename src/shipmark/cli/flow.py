@@ -13,6 +13,7 @@ import msgspec
 from shipmark import package as packages
 from shipmark.builders import Built, assemble
 from shipmark.builders.build_python import host_architecture
+from shipmark.builders.layers import REVISION
 from shipmark.cli.home import Home, home
 from shipmark.cli.platforms import host_platform
 from shipmark.cli.sources import sources_from_host
@@ -174,11 +175,13 @@ def build_image(
         lock, package.source, store=yard.store, platforms=platforms, progress=yard.progress
     )
     gave = {
-        platform: Expected(manifest=image.manifest, config=image.config)
+        platform: Expected(manifest=image.manifest, config=image.config, revision=REVISION)
         for platform, image in built.images.items()
     }
     for platform, promised in lock.expected.items():
-        if platform in gave and gave[platform].config != promised.config:
+        if promised.revision != REVISION or platform not in gave:
+            continue
+        if gave[platform].config != promised.config:
             raise DigestMismatch(
                 f"the {platform} image of {package.origin}, built from an unchanged lock,",
                 expected=promised.config,

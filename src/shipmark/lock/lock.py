@@ -57,6 +57,8 @@ class Expected(Record, frozen=True, kw_only=True):
 
     manifest: str
     config: str
+    revision: int = 0
+    """Of the builder; one of another revision gives other digests, and they are not compared."""
 
 
 class Lock(Record, frozen=True, kw_only=True):
