@@ -17,6 +17,8 @@ from shipmark.deploy.deployment import Deployment
 from shipmark.deploy.limits import Limits
 from shipmark.deploy.status import Status
 from shipmark.store import Store
+from shipmark.targets.process import cgroup
+from shipmark.targets.process.state import StateDirectory
 from shipmark.targets.process.target import ProcessTarget
 from tests.integration.targets import images
 from tests.integration.targets.images import Image
@@ -179,6 +181,12 @@ def command_lines() -> list[str]:
             continue
         found.append(data.replace(b"\0", b" ").decode(errors="replace"))
     return found
+
+
+def control_groups(deployment: Path) -> list[Path]:
+    """The groups there are of the deployment in this state directory."""
+    identity = StateDirectory(deployment).identity
+    return [path for path in cgroup.paths(cgroup.find(), identity) if path.exists()]
 
 
 AS_ROOT = os.geteuid() == 0

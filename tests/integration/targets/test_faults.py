@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from shipmark.deploy.status import Status
+from shipmark.targets.process import durability
 from shipmark.targets.process.state import StateDirectory
 from shipmark.targets.process.target import ProcessTarget
 from tests.integration.targets import images
@@ -26,20 +27,21 @@ from tests.integration.targets.conftest import (
     CommandLine,
     ask,
     command_lines,
+    control_groups,
     process_is_gone,
     wait_until,
 )
 
 pytestmark = pytest.mark.sandbox
 
-MOMENTS = 28
+MOMENTS = 20
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, base: bytes) -> Path:
     """A store with the image `model`, to be copied."""
     line = CommandLine(tmp_path_factory.mktemp("built"))
-    files = {f"data/{number}": bytes([number % 256]) * 20_000 for number in range(400)}
+    files = {f"data/{number}": bytes([number % 256]) * 20_000 for number in range(150)}
     server = {"app/server.py": images.SERVER.encode()}
     image = images.put_image(line.store, [base, images.tar(files), images.tar(server)])
     images.tag_image(line.store, "model", image)
@@ -74,8 +76,13 @@ def _supervisor(line: CommandLine, name: str) -> int:
 
 def _left(line: CommandLine) -> list[str]:
     """What is there that no deployment should leave."""
-    found = [command for command in command_lines() if str(line.home) in command]
-    found += [str(path) for path in Path("/sys/fs/cgroup").rglob("shipmark-model-*")]
+    found = [
+        command
+        for command in command_lines()
+        # This one has layers written to the disk, which may take longer than a deployment lives.
+        if str(line.home) in command and durability.__name__ not in command
+    ]
+    found += [str(path) for path in control_groups(line.deployments / "model")]
     found += [text for text in Path("/proc/self/mounts").read_text().split() if "shipmark" in text]
     if line.deployments.is_dir():
         found += [path.name for path in line.deployments.iterdir() if path.name != ".lock"]
@@ -119,7 +126,7 @@ def test_up_killed_at_any_moment_and_tried_again(line: CommandLine) -> None:
             _up_again(line)
         assert ask(_observe(line, "model"), "result = 1") == "1"
         target.down("model")
-        wait_until(lambda: _left(line) == [])  # layers may still be on their way to the disk
+        assert _left(line) == []
     assert "not made" in seen
 
 
@@ -152,14 +159,15 @@ def test_up_and_its_supervisor_killed_at_once_are_told_and_replaced(line: Comman
         os.kill(command.pid, signal.SIGSTOP)  # so that it does not clean up
         os.kill(_supervisor(line, "model"), signal.SIGKILL)
         os.killpg(command.pid, signal.SIGKILL)
+    wait_until(lambda: _observe(line, "model").observed == "failed")
     status = _observe(line, "model")
-    assert (status.observed, status.pid) == ("failed", None)
+    assert status.pid is None
     assert "was interrupted" in (status.last_error or "")
     assert "was interrupted" in line.ok("ps")
     line.ok("up", "model")
     assert ask(_observe(line, "model"), "result = 1") == "1"
     line.ok("down", "model")
-    wait_until(lambda: _left(line) == [])
+    assert _left(line) == []
 
 
 def test_up_interrupted_from_the_keyboard_leaves_nothing(line: CommandLine) -> None:
@@ -178,7 +186,7 @@ def test_of_many_of_one_name_one_wins_and_is_unharmed(line: CommandLine) -> None
     assert all("already" in each.stderr for each in done if each.returncode)
     assert ask(_observe(line, "model"), "result = 1") == "1"
     line.ok("down", "model")
-    wait_until(lambda: _left(line) == [])
+    assert _left(line) == []
 
 
 # -- the host restarts -------------------------------------------------------------------
@@ -209,7 +217,7 @@ def _restart_host(line: CommandLine, names: list[str], reused_pid: int) -> None:
         stale = msgspec.structs.replace(observed, pid=reused_pid)
         (directory.path / "status.json").write_bytes(msgspec.json.encode(stale))
     for name in names:
-        for path in Path("/sys/fs/cgroup").rglob(f"shipmark-{name}-*"):
+        for path in control_groups(line.deployments / name):
             path.rmdir()
 
 
@@ -268,7 +276,7 @@ def test_stale_state_is_of_no_consequence(line: CommandLine, bystander: int) -> 
     _restart_host(line, ["model"], bystander)
     line.ok("stop", "model")
     line.ok("down", "model")
-    wait_until(lambda: _left(line) == [])
+    assert _left(line) == []
 
 
 # -- at boot -----------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from shipmark.targets.process.target import ProcessTarget
 from tests.integration.targets.conftest import (
     AS_ROOT,
     CommandLine,
+    control_groups,
     predict,
     process_is_gone,
     wait_until,
@@ -120,6 +121,10 @@ class Street:
             yield status
         finally:
             self.target.down("attacker")
+
+    def groups(self) -> list[Path]:
+        """The control groups of the attacker."""
+        return control_groups(self.target._root / "attacker")
 
     def last_error(self) -> str:
         """What `ps` says of the attacker."""
@@ -387,12 +392,12 @@ def test_a_fork_bomb_ends_at_the_process_limit(street: Street) -> None:
     with street.attacker(Limits(processes=48, cpus=0.5)) as status:
         assert predict(status, HELPERS + BOMB) == "lit"
         street.says("process limit of 48 reached")
-        groups = [path for path in _groups("attacker") if (path / "pids.max").exists()]
+        groups = [path for path in street.groups() if (path / "pids.max").exists()]
         assert [int((path / "pids.current").read_text()) <= 48 for path in groups] == [True]
         processes = [int(pid) for path in groups for pid in _processes(path)]
         assert len(processes) >= 40
     assert all(map(process_is_gone, processes))
-    assert _groups("attacker") == []
+    assert street.groups() == []
 
 
 FILL_MEMORY = {
@@ -493,7 +498,7 @@ result = os.environ["SHIPMARK_CPUS"]
     with street.attacker(Limits(cpus=0.5)) as status:
         assert predict(status, HELPERS + code) == "0.5"
         assert any("of 1 CPUs" in line for line in street.target.logs("attacker"))
-        pids = [pid for path in _groups("attacker") for pid in _processes(path)]
+        pids = [pid for path in street.groups() for pid in _processes(path)]
         began, used = time.monotonic(), _processor_s(pids)
         time.sleep(2)
         used, took = _processor_s(pids) - used, time.monotonic() - began
@@ -710,10 +715,6 @@ def _answers(status: Status) -> bool:
         return predict(status, "result = 'here'", timeout_s=5) == "here"
     except OSError:
         return False
-
-
-def _groups(name: str) -> list[Path]:
-    return [place for place in Path("/sys/fs/cgroup").rglob(f"shipmark-{name}-*") if place.is_dir()]
 
 
 def _processes(group: Path) -> list[int]:

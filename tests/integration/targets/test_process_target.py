@@ -27,7 +27,13 @@ from shipmark.store import Store
 from shipmark.targets.process import cgroup, enforcement
 from shipmark.targets.process.state import StateDirectory
 from tests.integration.targets import images
-from tests.integration.targets.conftest import Harness, ask, command_lines, process_is_gone
+from tests.integration.targets.conftest import (
+    Harness,
+    ask,
+    command_lines,
+    control_groups,
+    process_is_gone,
+)
 
 _HUNG_UP = (ConnectionError, RemoteDisconnected, URLError)
 
@@ -45,8 +51,8 @@ def _wait_for(harness: Harness, name: str, observed: str, timeout_s: float = 15)
         time.sleep(0.01)
 
 
-def _groups(name: str) -> list[Path]:
-    return list(Path("/sys/fs/cgroup").rglob(f"shipmark-{name}-*"))
+def _groups(harness: Harness) -> list[Path]:
+    return control_groups(harness.state_root / "deployments" / "model")
 
 
 def _own_mounts(harness: Harness) -> list[str]:
@@ -61,7 +67,7 @@ def _traces(harness: Harness) -> dict[str, object]:
         "state": sorted(harness.state_root.rglob("*")),
         "processes": [line for line in command_lines() if str(harness.state_root) in line],
         "mounts": _own_mounts(harness),
-        "groups": _groups("model"),
+        "groups": _groups(harness),
     }
 
 
@@ -393,7 +399,7 @@ def test_kill_of_up_at_any_moment_leaves_a_state_that_can_be_removed(harness: Ha
         os.waitpid(child, 0)
         for status in harness.target.ps():
             harness.target.down(status.name)
-        assert not _groups("model")
+        assert not _groups(harness)
     assert _traces(harness)["processes"] == []
     status = harness.up()
     assert ask(status, "result = 1") == "1"
@@ -427,4 +433,4 @@ def test_kill_of_the_supervisor_at_any_moment_leaves_no_process(
             time.sleep(0.01)
         for status in harness.target.ps():
             harness.target.down(status.name)
-        assert not _groups("model")
+        assert not _groups(harness)
