@@ -19,6 +19,7 @@ from shipmark.lock import side_by_side
 from shipmark.lock.atomic import held
 from shipmark.lock.credentials import public
 from shipmark.lock.faults import Gone, Interrupted
+from shipmark.lock.side_by_side import Cancelled
 from shipmark.lock.transport import CHUNK_BYTES, Transport, local_path, open_local
 from shipmark.progress import Progress, Silent, Task
 from shipmark.store.disk import explained
@@ -99,7 +100,7 @@ class Downloads:
 
     def _explained(self, wanted: Wanted, error: ShipmarkError) -> ShipmarkError:
         """A failure to download, with what it was that is missing."""
-        if not isinstance(error, DownloadFailed):
+        if not isinstance(error, DownloadFailed) or isinstance(error, GivenUp):
             return error
         what = f"{wanted.name} (sha256:{wanted.sha256})"
         if isinstance(error, Gone):
@@ -269,5 +270,9 @@ def _continues(response: "httpx.Response", size: int) -> bool:
     return bool(response.headers.get("Content-Range", "").startswith(f"bytes {size}-"))
 
 
+class GivenUp(DownloadFailed, Cancelled):
+    """Another download failed before; that failure is the one to tell."""
+
+
 def _cancelled(part: _Part) -> ShipmarkError:
-    return DownloadFailed(f"the download of {part.wanted.name} was given up")
+    return GivenUp(f"the download of {part.wanted.name} was given up")

@@ -60,6 +60,8 @@ def each(
         for thread in threads:
             thread.start()
         results = dict(_result(done.get()) for _ in items)
+    except Cancelled as consequence:
+        raise _cause(done) or consequence from None
     except BaseException:
         cancelled.set()  # Ctrl-C sets nothing by itself
         _wait(threads)
@@ -71,6 +73,22 @@ def _result(outcome: R | BaseException) -> R:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+def _cause(done: SimpleQueue[tuple[int, R] | BaseException]) -> BaseException | None:
+    """What failed first, where it is told later than what was given up because of it.
+
+    It may come out of work that was itself done side by side, and waited for its threads.
+    """
+    deadline = time.monotonic() + 2 * _PATIENCE_S
+    while (left_s := deadline - time.monotonic()) > 0:
+        try:
+            outcome = done.get(timeout=left_s)
+        except Empty:
+            break
+        if isinstance(outcome, BaseException) and not isinstance(outcome, Cancelled):
+            return outcome
+    return None
 
 
 def _wait(threads: Sequence[Thread]) -> None:

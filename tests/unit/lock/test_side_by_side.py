@@ -64,3 +64,21 @@ def test_where_all_is_cancelled_already_nothing_is_begun() -> None:
     cancelled.set()
     with pytest.raises(Cancelled):
         each(pytest.fail, ["begun"], at_once=2, cancelled=cancelled)
+
+
+def test_the_failure_is_told_and_not_what_was_given_up_because_of_it() -> None:
+    cancelled = threading.Event()
+
+    def nested(number: int) -> int:
+        if number:
+            cancelled.wait(10)
+            raise Cancelled
+        return sum(each(fail, [0], at_once=1, cancelled=cancelled))
+
+    def fail(number: int) -> int:
+        cancelled.set()
+        time.sleep(0.1)
+        raise ValueError(number)
+
+    with pytest.raises(ValueError, match="0"):
+        each(nested, [0, 1], at_once=2, cancelled=cancelled)
